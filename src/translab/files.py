@@ -54,9 +54,9 @@ def write_table(path: Path | str, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: Path | str) -> pa.Table:
-    """Read a Parquet table."""
-    return pq.read_table(path)
+def read_table(path: Path | str, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet table, or some of its columns."""
+    return pq.read_table(path, columns=columns)
 
 
 def sha256(path: Path | str) -> str:

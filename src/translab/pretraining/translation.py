@@ -1,0 +1,79 @@
+"""Translation: the objective of task B, and, on task A, the pretraining of a parent model (Zoph, Yuret, May & Knight 2016,
+"Transfer Learning for Low-Resource Neural Machine Translation").
+
+The loss is cross-entropy with label smoothing (Szegedy et al. 2016, section 7): the right type has probability 1 − ε, and ε is
+spread evenly over the whole vocabulary. The source may end with [END] (`batch.source_end`); the target always begins with
+[START] and ends with [END].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from translab.config import Run
+from translab.decoding import translate
+from translab.models.kernels import smoothed_cross_entropy
+from translab.models.transformer import Transformer
+from translab.pretraining.objective import Loss, Measure, Objective, Vocabularies
+from translab.text.batching import Batch, Examples
+from translab.text.bpe import END, PAD, START, decode, encode
+
+
+class Translation(Objective):
+    """The Transformer and the translation loss."""
+
+    network: Transformer
+
+    def __init__(self, run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> None:
+        self.vocabularies = vocabularies
+        self.source_end = run.values.batch.source_end
+        self.smoothing = run.values.optimisation.label_smoothing
+        self.batch_tokens = run.values.batch.tokens
+        self.network = Transformer(
+            run.values.model,
+            vocabularies.source.get_vocab_size(),
+            vocabularies.target.get_vocab_size(),
+            generator,
+        )
+
+    def sources(self, texts: Sequence[str]) -> list[list[int]]:
+        """Encoded sources, [END] last where the run wants it."""
+        end = [END] if self.source_end else []
+        return [ids + end for ids in encode(self.vocabularies.source, texts)]
+
+    def examples(self, sources: Sequence[str], targets: Sequence[str]) -> Examples:
+        """Encoded pairs; the target between [START] and [END]."""
+        return Examples(self.sources(sources), [[START, *ids, END] for ids in encode(self.vocabularies.target, targets)])
+
+    def loss(self, batch: Batch) -> Loss:
+        """Smoothed cross-entropy of each target type given those before it and the source."""
+        memory = self.network.encode(batch.source)  # [B, S, D]
+        hidden = self.network.decode(batch.target[:, :-1], memory, batch.source)  # [B, T-1, D]
+        right = batch.target[:, 1:]  # [B, T-1]
+        real = right != PAD
+        output = self.network.output
+        objective, _ = smoothed_cross_entropy(hidden[real], output.weight, output.bias, right[real], self.smoothing)
+        return Loss(objective, int(real.sum()))
+
+    def measure(self, batch: Batch) -> Measure:
+        """Cross-entropy and accuracy under teacher forcing."""
+        right = batch.target[:, 1:]  # [B, T-1]
+        logits = self.network(batch.source, batch.target[:, :-1])[right != PAD]  # [N, V]
+        right = right[right != PAD]  # [N]
+        loss = functional.cross_entropy(logits.float(), right, reduction="sum")
+        return Measure(loss.item(), int((logits.argmax(-1) == right).sum()), len(right))
+
+    def samples(self, sources: Sequence[str]) -> list[str]:
+        """Greedy translations."""
+        hypotheses = translate(
+            self.network, self.sources(sources), beam=1, length_penalty=0.0, batch_tokens=self.batch_tokens
+        )
+        return decode(self.vocabularies.target, [hypothesis.tokens for hypothesis in hypotheses])
+
+
+def build(run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> Translation:
+    """A fresh translation model; every initial value is drawn from `generator`."""
+    return Translation(run, vocabularies, generator)

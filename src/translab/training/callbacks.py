@@ -1,0 +1,161 @@
+"""What happens at each validation: record, remember the best weights, show samples, stop when nothing improves; and progress."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from translab.pretraining.objective import Measure
+
+if TYPE_CHECKING:
+    from translab.training.fit import Learner
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of `history.csv`."""
+
+    step: int
+    """Updates made."""
+    tokens: int
+    """Predicted types trained on, padding not counted."""
+    objective: float
+    """Mean training loss since the row before: under dropout, smoothing included; nats per type."""
+    train_loss: float
+    """Loss in evaluation mode on a fixed sample of the training pairs; nats per type."""
+    valid_loss: float
+    """The same on the validation pairs."""
+    valid_accuracy: float
+    """Share of validation types predicted right under teacher forcing."""
+    learning_rate: float
+    gradient_norm: float
+    """2-norm of the last gradient before clipping."""
+    weight_norm: float
+    """2-norm of all trained parameters."""
+
+
+class Watch(lightning.Callback):
+    """Follows a training through its validations."""
+
+    def __init__(self, samples: Sequence[str], log: Callable[[int, Mapping[str, float]], None]) -> None:
+        self.samples = samples
+        self.log = log
+        self.history: list[Record] = []
+        self.samples_seen: list[tuple[int, str, str]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_loss = math.inf
+        self.since_best = 0
+        self.stopped_early = False
+        self.not_finite_at: int | None = None
+        self.seconds = 0.0
+        self._start = 0.0
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Begin to count the seconds of validation."""
+        self._start = time.perf_counter()
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Record; keep the best; decide whether to go on."""
+        learner: Learner = pl_module
+        record = self._record(trainer.global_step, learner, trainer.optimizers[0].param_groups[0]["lr"])
+        if not (math.isfinite(record.objective) and math.isfinite(record.valid_loss)):
+            self.not_finite_at = record.step
+            trainer.should_stop = True
+            return
+        self.history.append(record)
+        if record.valid_loss < self.best_loss:
+            self.best_loss = record.valid_loss
+            self.since_best = 0
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in learner.network.state_dict().items()}
+        else:
+            self.since_best += 1
+            if self.since_best >= learner.optimisation.patience and record.step < learner.optimisation.updates:
+                self.stopped_early = True
+                trainer.should_stop = True
+        shown = learner.objective.samples(self.samples)
+        self.samples_seen += [(record.step, source, text) for source, text in zip(self.samples, shown, strict=True)]
+        self.log(record.step, {name: value for name, value in asdict(record).items() if name != "step"})
+        self.seconds += time.perf_counter() - self._start
+
+    def _record(self, step: int, learner: Learner, rate: float) -> Record:
+        valid, train = (_total(measures) for measures in learner.measures)
+        trained = [parameter.detach() for parameter in learner.network.parameters() if parameter.requires_grad]
+        norms = torch._foreach_norm(trained)
+        record = Record(
+            step=step,
+            tokens=learner.tokens,
+            objective=float(learner.objective_sum) / max(1, learner.tokens_since),
+            train_loss=train.loss / train.tokens,
+            valid_loss=valid.loss / valid.tokens,
+            valid_accuracy=valid.correct / valid.tokens,
+            learning_rate=rate,
+            gradient_norm=float(learner.gradient_norm),
+            weight_norm=float(torch.stack(norms).norm()),
+        )
+        learner.objective_sum = torch.zeros(())
+        learner.tokens_since = 0
+        learner.measures = [[], []]
+        return record
+
+
+def _total(measures: list[Measure]) -> Measure:
+    return Measure(
+        loss=sum(measure.loss for measure in measures),
+        correct=sum(measure.correct for measure in measures),
+        tokens=sum(measure.tokens for measure in measures),
+    )
+
+
+class Progress(lightning.Callback):
+    """A bar with the time left on a terminal; a line at each validation elsewhere."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm[Any] | None = None
+        self.start = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Open the bar."""
+        self.start = time.perf_counter()
+        self.bar = tqdm(total=trainer.max_steps, unit="update", disable=None, dynamic_ncols=True)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any, **__: Any) -> None:
+        """One update done."""
+        if self.bar is not None:
+            self.bar.update()
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Show the newest validation."""
+        watch = next(callback for callback in trainer.callbacks if isinstance(callback, Watch))  # type: ignore[attr-defined]
+        if self.bar is None or not watch.history:
+            return
+        record = watch.history[-1]
+        self.bar.set_postfix(train=f"{record.train_loss:.3f}", valid=f"{record.valid_loss:.3f}")
+        if self.bar.disable:
+            seconds = time.perf_counter() - self.start
+            left = seconds / record.step * (trainer.max_steps - record.step)
+            logger.info(
+                "update %d of %d  training %.3f  validation %.3f  accuracy %.3f  %.0f tokens/s  %.0f s left at most",
+                record.step,
+                trainer.max_steps,
+                record.train_loss,
+                record.valid_loss,
+                record.valid_accuracy,
+                record.tokens / seconds,
+                left,
+            )
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,167 @@
+"""Values reach a stage only if it declares them, and wrong ones are answered with one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from translab.config import ConfigError, Model, check
+from translab.params import ablation, declared, finetuning, grid, pretraining, with_delta
+
+LANGUAGES = {"corpus": "some-corpus", "source_language": "en", "target_language": "zh"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n"
+        "  ablate:\n"
+        "    params: [model.heads, 'variants.${item.variant}', {corpora.yaml: ['${data.b}']}]\n"
+        "  wrong:\n"
+        "    params: [model.head]\n"
+    )
+    (tmp_path / "params.yaml").write_text(
+        "data: {b: some-corpus}\nmodel: {heads: 4, width: 64}\nvariants: {base: {}, other: {model: {heads: 1}}}\n"
+    )
+    (tmp_path / "corpora.yaml").write_text("some-corpus: {licence: no}\nother-corpus: {}\n")
+    return tmp_path
+
+
+def test_a_stage_sees_what_it_declares_and_nothing_else(project: Path) -> None:
+    assert declared("ablate", root=project, variant="other") == {
+        "model": {"heads": 4},
+        "variants": {"other": {"model": {"heads": 1}}},
+        "some-corpus": {"licence": "no"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        ("wrong", "params.yaml: `model.head` does not exist. Did you mean `heads`?"),
+        ("train", "dvc.yaml: there is no stage `train`; known are ablate, wrong."),
+    ],
+)
+def test_a_wrong_declaration_is_named(project: Path, stage: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        declared(stage, root=project, variant="base")
+    assert str(error.value) == sentence
+
+
+VALUES: dict[str, Any] = {"model": {"heads": 4, "width": 64}, "batch": {"source_end": True}}
+
+
+def test_a_delta_changes_one_value_and_names_its_axis() -> None:
+    changed, axis = with_delta(VALUES, {"model": {"heads": 1}}, "heads-1")
+    assert axis == "model.heads"
+    assert changed == {"model": {"heads": 1, "width": 64}, "batch": {"source_end": True}}
+    assert VALUES["model"]["heads"] == 4, "the values it starts from stay"
+
+
+def test_an_empty_delta_has_no_axis() -> None:
+    assert with_delta(VALUES, {}, "base") == (VALUES, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "delta", "sentence"),
+    [
+        (
+            "heads-1",
+            {"model": {"head": 1}},
+            "params.yaml: variants.heads-1 changes `model.head`, which is not a value. Did you mean `model.heads`?",
+        ),
+        (
+            "heads-4",
+            {"model": {"heads": 4}},
+            "params.yaml: variants.heads-4 sets `model.heads` to 4, which it is already; a variant must change something.",
+        ),
+        (
+            "small",
+            {"model": {"heads": 1, "width": 32}},
+            "params.yaml: variants.small changes `model.heads` and `model.width`; a variant moves one value, so that its effect "
+            "has one cause: split it, or name it `with-small` if they belong together.",
+        ),
+    ],
+)
+def test_a_wrong_delta_is_refused(name: str, delta: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        with_delta(VALUES, delta, name)
+    assert str(error.value) == sentence
+
+
+def test_several_values_may_move_together_under_a_name_that_says_so() -> None:
+    _, axis = with_delta(VALUES, {"model": {"heads": 1, "width": 32}}, "with-small")
+    assert axis == "model.heads+model.width"
+
+
+MODEL = {
+    "width": 64,
+    "feedforward": 256,
+    "heads": 4,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "positions": "sinusoidal",
+    "normalisation": "pre",
+    "dropout": 0.1,
+    "maximum_length": 128,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"heads": 5}, "params.yaml: model: heads 5 does not divide width 64; allowed are 1, 2, 4, 8, 16, 32, 64."),
+        ({"heads": "4"}, "params.yaml: model.heads: input should be a valid integer, found '4'."),
+        ({"heads": 0}, "params.yaml: model.heads: input should be greater than or equal to 1, found 0."),
+        ({"widht": 64}, "params.yaml: model.widht is not a known value. Did you mean `width`?"),
+        (
+            {"positions": "fixed"},
+            "params.yaml: model.positions: input should be 'sinusoidal', 'learned-from-sinusoidal', 'learned' or 'none', "
+            "found 'fixed'.",
+        ),
+        ({"width": 65, "heads": 5}, "params.yaml: model: width 65 is odd; sinusoidal positions need pairs of sine and cosine."),
+    ],
+)
+def test_a_wrong_value_is_answered_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        check(Model, MODEL | change, "params.yaml: model")
+    assert str(error.value) == sentence
+
+
+def test_a_missing_value_is_named() -> None:
+    with pytest.raises(ConfigError) as error:
+        check(Model, {name: value for name, value in MODEL.items() if name != "heads"}, "params.yaml: model")
+    assert str(error.value) == "params.yaml: model.heads is missing; give it a value."
+
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_projects_own_values_make_runs_of_all_three_kinds() -> None:
+    masked = pretraining(declared("pretrain", root=ROOT, method="masked", seed=1), "masked", 1, LANGUAGES)
+    assert (masked.task, masked.method, masked.axis, masked.transfer) == ("a", "masked", None, None)
+
+    variant = ablation(declared("ablate", root=ROOT, variant="heads-1", seed=2), "heads-1", 2, LANGUAGES)
+    assert (variant.task, variant.axis, variant.values.model.heads, variant.seed) == ("b", "model.heads", 1, 2)
+
+    values = declared("finetune", root=ROOT, source="masked", layers=3, surgery="frozen", seed=1)
+    tuned = finetuning(values, "masked", 3, "frozen", 1, LANGUAGES)
+    assert tuned.transfer is not None
+    assert (tuned.name, tuned.transfer.shallow_layers, tuned.transfer.train) == ("masked-3-frozen", 3, False)
+
+
+def test_the_grid_lists_every_model_once_in_the_order_of_the_values() -> None:
+    values = {
+        "methods": {"translation": {}},
+        "variants": {"base": {}, "heads-1": {}},
+        "sweep": {"sources": ["translation"], "shallow_layers": [1, 3], "surgeries": ["frozen"]},
+    }
+    assert [(row.name, row.stage) for row in grid(values)] == [
+        ("translation", "pretrain"),
+        ("base", "ablate"),
+        ("heads-1", "ablate"),
+        ("translation-1-frozen", "finetune"),
+        ("translation-3-frozen", "finetune"),
+    ]

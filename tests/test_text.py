@@ -1,0 +1,111 @@
+"""Byte-pair encoding and batching."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translab.config import ConfigError
+from translab.text.batching import EndlessBatches, Examples, bucketed, collate, fitting
+from translab.text.bpe import END, PAD, SPECIALS, UNK, decode, describe, encode, load, train
+
+TEXTS = ["the dog bit the man", "the man bit the dog", "the dogs, the men; 12 o'clock!", "我打了你。", "你打了我,好吗?"] * 3
+TYPES = 60
+
+
+def test_specials_have_fixed_ids() -> None:
+    tokenizer = train(TEXTS, TYPES, "x")
+    assert [tokenizer.token_to_id(special) for special in SPECIALS] == list(range(7))
+    assert SPECIALS == ("[PAD]", "[UNK]", "[START]", "[END]", "[MASK]", "[CLS]", "[SEP]")
+
+
+def test_training_is_deterministic_to_the_byte() -> None:
+    assert train(TEXTS, TYPES, "x").to_str() == train(TEXTS, TYPES, "x").to_str()
+
+
+@given(st.lists(st.text(alphabet=sorted(set("".join(TEXTS)) - {" "}), min_size=1, max_size=9), min_size=1, max_size=9))
+@settings(max_examples=200, deadline=None)
+def test_encoding_and_decoding_give_the_text_back(words: list[str]) -> None:
+    text = " ".join(words)
+    tokenizer = train(TEXTS, TYPES, "x")
+    assert decode(tokenizer, encode(tokenizer, [text])) == [text]
+
+
+def test_text_that_looks_like_a_special_is_text(tmp_path: object) -> None:
+    tokenizer = train([*TEXTS, "[END]"], TYPES + 5, "x")
+    path = f"{tmp_path}/t.json"
+    tokenizer.save(path)
+    for one in (tokenizer, load(path)):
+        assert END not in encode(one, ["the [END] dog"])[0]
+
+
+def test_an_unseen_character_is_unknown_and_lowers_coverage() -> None:
+    tokenizer = train(TEXTS, TYPES, "x")
+    assert UNK in encode(tokenizer, ["the 鱼"])[0]
+    assert describe(tokenizer, TEXTS, ["鱼"])["coverage"] < 1
+    assert describe(tokenizer, TEXTS, ["the dog"])["coverage"] == 1
+
+
+def test_a_vocabulary_too_small_for_the_characters_is_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        train(["abc"], 8, "params.yaml: text.source_types")
+    assert str(error.value) == (
+        "params.yaml: text.source_types is 8, but the training text has 4 different characters and there are 7 special types; "
+        "give at least 11."
+    )
+
+
+def test_a_vocabulary_larger_than_the_text_allows_is_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        train(["ab ab"], 50, "params.yaml: text.source_types")
+    assert str(error.value) == (
+        "params.yaml: text.source_types is 50, but the training text has only 12 types to offer; give at most 12."
+    )
+
+
+lengths = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=60)
+
+
+def examples_of(pairs: list[tuple[int, int]]) -> Examples:
+    return Examples([[9] * source for source, _ in pairs], [[9] * target for _, target in pairs])
+
+
+@given(lengths, st.integers(1, 120), st.integers(0, 5))
+def test_each_row_is_in_exactly_one_batch_within_the_budget(pairs: list[tuple[int, int]], tokens: int, seed: int) -> None:
+    batches = bucketed(examples_of(pairs), tokens, np.random.default_rng(seed))
+    assert sorted(row for batch in batches for row in batch) == list(range(len(pairs)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(pairs[row][1] for row in batch) <= tokens
+
+
+def test_order_follows_the_seed_alone() -> None:
+    examples = examples_of([(n % 7 + 1, n % 11 + 1) for n in range(100)])
+
+    def first(seed: int) -> list[int]:
+        stream = iter(EndlessBatches(examples, 20, seed))
+        return [int(next(stream).target.shape[1]) for _ in range(40)]
+
+    assert first(1) == first(1)
+    assert first(1) != first(2)
+
+
+def test_each_epoch_has_an_order_of_its_own_and_holds_every_pair() -> None:
+    examples = Examples([[row + 7] for row in range(20)], [[row + 7, END] for row in range(20)])
+    stream = iter(EndlessBatches(examples, 8, 1))
+    epochs = [[int(row) for _ in range(5) for row in next(stream).source[:, 0]] for _ in range(2)]
+    assert epochs[0] != epochs[1]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(7, 27))
+
+
+def test_short_rows_are_padded_at_the_end() -> None:
+    batch = collate(Examples([[7], [8, 9, 10]], [[11, 12], [13]]), [1, 0])
+    assert batch.source.tolist() == [[8, 9, 10], [7, PAD, PAD]]
+    assert batch.target.tolist() == [[13, PAD], [11, 12]]
+
+
+def test_pairs_that_do_not_fit_the_model_are_counted() -> None:
+    kept, dropped = fitting(examples_of([(3, 4), (4, 4), (3, 5), (3, 3)]), 3)
+    # A target enters the decoder without its last type, so one more fits.
+    assert (len(kept), dropped) == (2, 2)
