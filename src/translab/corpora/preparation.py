@@ -1,0 +1,100 @@
+"""Raw corpora of both tasks → clean, split, audited texts.
+
+A and B are prepared together, because A must not hold what B is tested on: B is split first, then every pair of A that shares a
+sentence with B's validation or test set is dropped, then A is split. Everything is written beside its place and audited there;
+it takes its place only if the audit finds nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from translab.config import Cleaning, Splitting
+from translab.corpora.audit import audit_leakage, describe
+from translab.corpora.cleaning import Counts, Pair, clean
+from translab.corpora.splitting import Splits, published, split, without_held_out
+from translab.files import read_json, read_table, whole, write_json, write_table
+
+COLUMNS = ("source", "target", "group", "tag")
+
+
+def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, splitting: Splitting) -> dict[str, Any]:
+    """Prepare both tasks.
+
+    Args:
+        raw: folders of the raw corpora of `a` and `b`.
+        text: folder in which the folders `a` and `b` are written.
+        audit: file in which the audit is written.
+        cleaning: bounds.
+        splitting: sizes of the held-out sets of corpora without published splits.
+
+    Returns:
+        the audit.
+
+    Raises:
+        ConfigError: if a corpus is too small for the held-out sets.
+        LeakageError: if a sentence crosses; nothing is written then.
+    """
+    manifests = {task: read_json(folder / "manifest.json") for task, folder in raw.items()}
+    languages = {task: (manifest["source_language"], manifest["target_language"]) for task, manifest in manifests.items()}
+    report: dict[str, Any] = {}
+    splits: dict[str, Splits] = {}
+    for task in ("b", "a"):
+        pairs = [Pair(*row) for row in zip(*_columns(raw[task] / "pairs.parquet"), strict=True)]
+        count = len(pairs)
+        pairs, rules = clean(pairs, languages[task], cleaning)
+        if task == "a":
+            pairs, dropped = without_held_out(pairs, languages["a"], splits["b"], languages["b"])
+            rules["held_out_of_b"] = {"dropped": dropped}
+        splits[task] = _split(pairs, manifests[task], splitting, rules)
+        report[task] = {
+            "corpus": manifests[task]["corpus"],
+            "source_language": languages[task][0],
+            "target_language": languages[task][1],
+            "published_splits": _is_published(manifests[task]),
+            "raw_pairs": count,
+            "rules": rules,
+            "kept_pairs": sum(map(len, splits[task].values())),
+        }
+    with whole(text / "a") as a, whole(text / "b") as b:
+        for task, folder in (("a", a), ("b", b)):
+            _write(folder, splits[task], manifests[task])
+            report[task] |= describe(folder)
+        comparisons = audit_leakage({"a": a, "b": b})
+    for task in ("a", "b"):
+        own = [record for record in comparisons if record["first"].startswith(f"{task} ")]
+        report[task]["leakage"] = {"crossings": sum(record["crossings"] for record in own), "comparisons": own}
+    ordered = {task: report[task] for task in ("a", "b")}
+    write_json(audit, ordered)
+    return ordered
+
+
+def _columns(path: Path) -> list[list[Any]]:
+    table = read_table(path)
+    return [table.column(name).to_pylist() for name in ("source", "target", "group", "tag", "split")]
+
+
+def _is_published(manifest: dict[str, Any]) -> bool:
+    # A corpus that only names its training part has no held-out sets to keep.
+    return set(manifest["splits"] or ()) > {"train"}
+
+
+def _split(pairs: list[Pair], manifest: dict[str, Any], splitting: Splitting, rules: Counts) -> Splits:
+    if not _is_published(manifest):
+        return split(pairs, splitting, manifest["corpus"])
+    splits, dropped = published(pairs)
+    rules["valid_meets_test"] = {"dropped": dropped["valid"]}
+    rules["train_meets_held_out"] = {"dropped": dropped["train"]}
+    return splits
+
+
+def _write(folder: Path, splits: Splits, manifest: dict[str, Any]) -> None:
+    for name, pairs in splits.items():
+        columns = list(zip(*pairs, strict=True))[: len(COLUMNS)]
+        table = pa.table({column: pa.array(values, pa.string()) for column, values in zip(COLUMNS, columns, strict=True)})
+        write_table(folder / ("tests" if name.startswith("test") else "") / f"{name}.parquet", table)
+    described = ("corpus", "source_language", "target_language")
+    write_json(folder / "languages.json", {key: manifest[key] for key in described})

@@ -1,0 +1,138 @@
+"""A corpus, wherever it comes from → one folder: `pairs.parquet` and `manifest.json`.
+
+Four kinds of source (`corpora.yaml`): `hub` (a dataset of the Hugging Face hub at a pinned commit), `url` (files fetched and
+checked), `files` (on this machine), `phrasebook` (generated). All give the same table, one row a pair:
+
+    source, target   the two sentences, exactly as the source gives them
+    group            pairs of one group stay in one split (null: none is given)
+    tag              what probes select by (null: none is given)
+    split            the published split (null: the corpus has none)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from translab import config
+from translab.corpora.readers import SCHEMA, CorpusError, Row, read_part
+from translab.files import sha256, whole, write_json
+
+ROWS = 50_000
+"""Rows that are held in memory at once."""
+
+
+def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) -> dict[str, Any]:
+    """Write a corpus's pairs and manifest.
+
+    Args:
+        name: its name in corpora.yaml.
+        entry: its entry.
+        folder: where `pairs.parquet` and `manifest.json` are written, whole or not at all.
+        cache: folder of what was fetched, kept so that a broken fetch goes on where it stopped.
+
+    Returns:
+        the manifest.
+    """
+    hashes: dict[str, str] = {}
+    match entry:
+        case config.UrlCorpus():
+            rows = _from_web(entry, cache / "downloads", hashes)
+            source: Any = {file: download.url for file, download in entry.downloads.items()}
+        case config.FilesCorpus():
+            rows = _from_files(name, entry, hashes)
+            source = sorted(_named_files(entry))
+        case config.HubCorpus():
+            from translab.corpora.hub import read_hub  # `datasets` is slow to import
+
+            rows = read_hub(entry, cache / "datasets")
+            source = entry.dataset
+        case config.PhrasebookCorpus():
+            rows = _generated(entry)
+            source = "phrasebook"
+    with whole(folder) as temporary:
+        temporary.mkdir()
+        counts = _write(temporary / "pairs.parquet", rows)
+        if not counts.total():
+            raise CorpusError(f"corpora.yaml: {name} holds no sentence pair; look at its files and columns.")
+        published = {split: count for split, count in counts.items() if split is not None}
+        manifest = {
+            "corpus": name,
+            "kind": entry.kind,
+            "source": source,
+            "revision": entry.revision if isinstance(entry, config.HubCorpus) else None,
+            "sha256": hashes | {"pairs.parquet": sha256(temporary / "pairs.parquet")},
+            "licence": entry.licence,
+            "attribution": entry.attribution,
+            "source_language": entry.source_language,
+            "target_language": entry.target_language,
+            "pairs": counts.total(),
+            "splits": published or None,
+        }
+        write_json(temporary / "manifest.json", manifest)
+    return manifest
+
+
+def _from_web(entry: config.UrlCorpus, cache: Path, hashes: dict[str, str]) -> Iterator[Row]:
+    from translab.corpora.fetching import fetch  # only this kind of source needs a client
+
+    paths = {file: fetch(download.url, download.sha256, file, cache) for file, download in entry.downloads.items()}
+    hashes.update({file: download.sha256 for file, download in entry.downloads.items()})
+
+    def locate(file: str) -> Path:
+        if file not in paths:
+            raise CorpusError(f"corpora.yaml: {file!r} is not one of the entry's downloads; they are {', '.join(paths)}.")
+        return paths[file]
+
+    for part in entry.parts:
+        yield from read_part(part, locate)
+
+
+def _from_files(name: str, entry: config.FilesCorpus, hashes: dict[str, str]) -> Iterator[Row]:
+    for file in sorted(_named_files(entry)):
+        if Path(file).is_file():  # a missing file is named where it is opened
+            hashes[file] = sha256(file)
+    for file, declared in (entry.sha256 or {}).items():
+        if hashes.get(file) != declared:
+            raise CorpusError(
+                f"corpora.yaml: {name}: {file} has sha256 {hashes.get(file)}, declared is {declared}; "
+                "declare the new hash if the change is meant."
+            )
+    for part in entry.parts:
+        yield from read_part(part, Path)
+
+
+def _named_files(entry: config.FilesCorpus) -> set[str]:
+    files = set()
+    for part in entry.parts:
+        if part.archive is not None:
+            files.add(part.archive)
+        elif isinstance(part, config.LinesPart):
+            files |= {part.source, part.target}
+        else:
+            files.add(part.file)
+    return files
+
+
+def _generated(entry: config.PhrasebookCorpus) -> Iterator[Row]:
+    from translab.corpora.phrasebook import generate  # reads its lexicon
+
+    for pair in generate(entry.task, entry.pairs, entry.seed):
+        yield Row(pair.source, pair.target, None, pair.tag, None)
+
+
+def _write(path: Path, rows: Iterator[Row]) -> Counter[str | None]:
+    """Write rows in batches; returns the pairs of each published split."""
+    counts: Counter[str | None] = Counter()
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        while batch := list(islice(rows, ROWS)):
+            counts.update(row.split for row in batch)
+            columns = zip(*batch, strict=True)
+            writer.write_table(pa.table([pa.array(column, pa.string()) for column in columns], schema=SCHEMA))
+    return counts

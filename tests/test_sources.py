@@ -1,0 +1,710 @@
+"""Corpora come in whole and right, or not at all, with an error that says what to do."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import lzma
+import subprocess
+import sys
+import tarfile
+import threading
+import types
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from translab.config import ConfigError, check_corpus
+from translab.corpora import archives, fetching
+from translab.corpora.archives import ArchiveError
+from translab.corpora.fetching import DownloadError, fetch
+from translab.corpora.readers import CorpusError
+from translab.corpora.sources import fetch_corpus
+from translab.files import read_json, read_table
+from translab.params import read_yaml
+
+PROVENANCE = {"source_language": "en", "target_language": "zh", "licence": "free", "attribution": "the tests"}
+TEXT = 'Good morning.\t早上好。\nHe said "no".\t他说“不”。\nNA\t无\n'
+ROWS = [("Good morning.", "早上好。"), ('He said "no".', "他说“不”。"), ("NA", "无")]
+ROOT = Path(__file__).parent.parent
+
+
+def load(entry: dict[str, Any], folder: Path) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+    """Fetch a corpus; the rows and the manifest as they lie on disk."""
+    target = folder / "raw" / "toy"
+    fetch_corpus("toy", check_corpus("toy", PROVENANCE | entry), target, folder / "cache")
+    table = read_table(target / "pairs.parquet")
+    assert table.schema.names == ["source", "target", "group", "tag", "split"]
+    return [tuple(row.values()) for row in table.to_pylist()], read_json(target / "manifest.json")
+
+
+def pairs(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [row[:2] for row in rows]
+
+
+def files(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"kind": "files", "parts": list(parts), **more}
+
+
+# ---- entries ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_entry_of_corpora_yaml_is_valid_and_the_promised_ones_are_there() -> None:
+    entries = read_yaml(ROOT / "corpora.yaml")
+    assert {
+        "phrasebook-everyday",
+        "phrasebook-travel",
+        "tatoeba-cmn-eng",
+        "tatoeba-fra-eng",
+        "multi30k-en-de",
+        "opus100-en-zh",
+        "iwslt14-de-en",
+    } <= set(entries)
+    for name, values in entries.items():
+        check_corpus(name, values)
+
+
+TSV = {"format": "tsv", "file": "a.tsv", "source": 1, "target": 2}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"kind": "ftp"}, "corpora.yaml: toy.kind: found 'ftp', allowed are hub, url, files, phrasebook."),
+        (
+            files({"format": "csv"}),
+            "corpora.yaml: toy.parts.0.format: found 'csv', allowed are lines, tsv, jsonl, parquet.",
+        ),
+        (files(TSV | {"sorce": 1}), "corpora.yaml: toy.parts.0.sorce is not a known value. Did you mean `source`?"),
+        (
+            files(TSV | {"split": "train"}, TSV | {"split": "test"}),
+            "corpora.yaml: toy: published splits need train, valid and test on every part, found test, train; "
+            "name them all, or train alone and the corpus is split by connected component.",
+        ),
+    ],
+)
+def test_a_wrong_entry_is_named_in_one_sentence(entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_corpus("toy", PROVENANCE | entry)
+    assert str(error.value) == message
+
+
+def test_a_hub_revision_is_a_whole_commit() -> None:
+    entry = {
+        "kind": "hub",
+        "dataset": "x/y",
+        "revision": "main",
+        "columns": {"source": "a", "target": "b"},
+        "splits": {"train": "train"},
+    }
+    with pytest.raises(ConfigError, match=r"^corpora.yaml: toy.revision: .*found 'main'\.$"):
+        check_corpus("toy", PROVENANCE | entry)
+
+
+# ---- files --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_users_tsv_needs_one_entry_and_is_read_literally(tmp_path: Path) -> None:
+    (tmp_path / "mine.tsv").write_text(TEXT, encoding="utf-8")
+    rows, manifest = load(files(TSV | {"file": str(tmp_path / "mine.tsv")}), tmp_path)
+    assert rows == [(source, target, None, None, None) for source, target in ROWS]
+    assert manifest == PROVENANCE | {
+        "corpus": "toy",
+        "kind": "files",
+        "source": [str(tmp_path / "mine.tsv")],
+        "revision": None,
+        "sha256": {
+            str(tmp_path / "mine.tsv"): hashlib.sha256(TEXT.encode()).hexdigest(),
+            "pairs.parquet": manifest["sha256"]["pairs.parquet"],
+        },
+        "pairs": 3,
+        "splits": None,
+    }
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_not_text(tmp_path: Path) -> None:
+    (tmp_path / "mine.tsv").write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode() + b"\r\n")
+    rows, _ = load(files(TSV | {"file": str(tmp_path / "mine.tsv")}), tmp_path)
+    assert pairs(rows) == ROWS
+
+
+def test_a_line_separator_inside_a_sentence_does_not_end_a_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.tsv").write_text("a\u2028b\x0bc\tx\n", encoding="utf-8")
+    rows, _ = load(files(TSV | {"file": str(tmp_path / "mine.tsv")}), tmp_path)
+    assert pairs(rows) == [("a\u2028b\x0bc", "x")]
+
+
+def test_columns_may_be_named_by_the_first_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.tsv").write_text("id\tzh\ten\tdocument\n7\t早\tmorning\td1\n", encoding="utf-8")
+    part = {
+        "format": "tsv",
+        "file": str(tmp_path / "mine.tsv"),
+        "source": "en",
+        "target": "zh",
+        "group": "document",
+        "tag": "id",
+    }
+    rows, _ = load(files(part), tmp_path)
+    assert rows == [("morning", "早", "d1", "7", None)]
+
+
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+def test_aligned_files_plain_or_compressed_with_published_splits(tmp_path: Path, suffix: str) -> None:
+    parts = []
+    for split in ("train", "valid", "test", "test-2017"):
+        names = {"source": f"{split}.en{suffix}", "target": f"{split}.zh{suffix}"}
+        for side, name in names.items():
+            (tmp_path / name).write_bytes(COMPRESSIONS[suffix](f"{side} 1\n\n{side} {split}\n".encode()))
+        parts.append({"format": "lines", "split": split, **{side: str(tmp_path / name) for side, name in names.items()}})
+    rows, manifest = load(files(*parts), tmp_path)
+    assert rows[:3] == [
+        ("source 1", "target 1", None, None, "train"),
+        ("", "", None, None, "train"),
+        ("source train", "target train", None, None, "train"),
+    ]
+    assert manifest["splits"] == {"train": 3, "valid": 3, "test": 3, "test-2017": 3}
+
+
+@pytest.mark.parametrize(("source", "target"), [(3, 1), (1, 4)])
+def test_aligned_files_of_different_length_are_refused_with_both_counts(tmp_path: Path, source: int, target: int) -> None:
+    (tmp_path / "en").write_text("a\n" * source, encoding="utf-8")
+    (tmp_path / "zh").write_text("b\n" * target, encoding="utf-8")
+    with pytest.raises(CorpusError) as error:
+        load(files({"format": "lines", "source": str(tmp_path / "en"), "target": str(tmp_path / "zh")}), tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}/en has {source} lines and {tmp_path}/zh has {target}; line-aligned files need equally many: "
+        "find the line that one of them lacks."
+    )
+    assert not (tmp_path / "raw" / "toy").exists()
+
+
+def test_nested_columns_of_jsonl_and_parquet(tmp_path: Path) -> None:
+    records = [{"translation": {"en": source, "zh": target}, "document": 3} for source, target in ROWS]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
+    for form in ("jsonl", "parquet"):
+        part = {
+            "format": form,
+            "file": str(tmp_path / f"a.{form}"),
+            "source": "translation.en",
+            "target": "translation.zh",
+            "group": "document",
+        }
+        rows, _ = load(files(part), tmp_path)
+        assert rows == [(source, target, "3", None, None) for source, target in ROWS]
+
+
+ERRORS: list[tuple[str, bytes, dict[str, Any], str]] = [
+    (
+        "latin.tsv",
+        "a\tb\ncafé\tc\n".encode("latin-1"),
+        TSV,
+        "{path} line 2: byte 0xe9 at position 4 is not UTF-8; convert the file, for example with `iconv -f GB18030 -t UTF-8`.",
+    ),
+    (
+        "short.tsv",
+        b"a\tb\nalone\n",
+        TSV,
+        "{path} line 2 has 1 tab-separated fields, 2 are needed: 'alone'; correct the line or the entry's columns.",
+    ),
+    ("header.tsv", b"en\tzh\na\tb\n", TSV | {"target": "fr"}, "{path} has no column 'fr'; its first line gives en, zh."),
+    (
+        "a.jsonl",
+        b'{"en": "a", "zh": "b"}\n{"en": "a"}\n',
+        {"format": "jsonl", "source": "en", "target": "zh"},
+        "{path} line 2 has no field 'zh'; it holds en.",
+    ),
+    (
+        "b.jsonl",
+        b'{"en": ["a"], "zh": "b"}\n',
+        {"format": "jsonl", "source": "en", "target": "zh"},
+        "{path} line 1: field 'en' is not text but list.",
+    ),
+    ("empty.tsv", b"\n", TSV, "corpora.yaml: toy holds no sentence pair; look at its files and columns."),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "part", "message"), ERRORS, ids=[error[0] for error in ERRORS])
+def test_an_unreadable_file_is_named_with_its_line(
+    tmp_path: Path, name: str, content: bytes, part: dict[str, Any], message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError) as error:
+        load(files(part | {"file": str(tmp_path / name)}), tmp_path)
+    assert str(error.value) == message.format(path=tmp_path / name)
+    assert not (tmp_path / "raw" / "toy").exists()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError) as error:
+        load(files(TSV | {"file": f"{tmp_path}/no.tsv"}), tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}/no.tsv does not exist; correct the path in corpora.yaml (relative paths start at the project)."
+    )
+
+
+def test_a_file_that_is_not_the_declared_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.tsv"
+    path.write_text(TEXT, encoding="utf-8")
+    found = hashlib.sha256(TEXT.encode()).hexdigest()
+    load(files(TSV | {"file": str(path)}, sha256={str(path): found}), tmp_path)
+    with pytest.raises(CorpusError) as error:
+        load(files(TSV | {"file": str(path)}, sha256={str(path): "0" * 64}), tmp_path)
+    assert str(error.value) == (
+        f"corpora.yaml: toy: {path} has sha256 {found}, declared is {'0' * 64}; declare the new hash if the change is meant."
+    )
+
+
+# ---- archives -----------------------------------------------------------------------------------------------------------
+
+
+def zipped(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (0o120777 if name in links else 0o100644) << 16
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def tarred(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            if name in links:
+                info.type, info.linkname = tarfile.SYMTYPE, content.decode()
+                archive.addfile(info)
+            else:
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+PACKERS = {"toy.zip": zipped, "toy.tar.gz": tarred}
+
+
+def archived(path: Path, member: str = "text/a.tsv") -> dict[str, Any]:
+    return files(TSV | {"archive": str(path), "file": member})
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_a_member_of_an_archive_is_read_and_may_itself_be_compressed(tmp_path: Path, name: str) -> None:
+    members = {"_about.txt": b"about", "text/a.tsv": TEXT.encode(), "text/b.tsv.gz": gzip.compress(TEXT.encode())}
+    (tmp_path / name).write_bytes(PACKERS[name](members))
+    for member in ("text/a.tsv", "text/b.tsv.gz"):
+        assert pairs(load(archived(tmp_path / name, member), tmp_path)[0]) == ROWS
+    with pytest.raises(ArchiveError) as error:
+        load(archived(tmp_path / name, "c.tsv"), tmp_path)
+    assert str(error.value) == f"{tmp_path / name} has no member 'c.tsv'; it holds _about.txt, text/a.tsv, text/b.tsv.gz."
+
+
+@pytest.mark.parametrize("name", PACKERS)
+@pytest.mark.parametrize("outside", ["../evil.txt", "/etc/evil", "text/../../evil", "..\\evil", "C:/evil"])
+def test_an_archive_that_reaches_outside_is_refused_and_nothing_is_written(tmp_path: Path, name: str, outside: str) -> None:
+    work = tmp_path / "deep" / "work"
+    work.mkdir(parents=True)
+    (work / name).write_bytes(PACKERS[name]({"text/a.tsv": TEXT.encode(), outside: b"evil"}))
+    with pytest.raises(ArchiveError) as error:
+        load(archived(work / name), work)
+    assert str(error.value) == (
+        f"{work / name} holds {outside!r}, which is a place outside the archive; "
+        "the archive is refused: get it from its provider."
+    )
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [name]
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_an_archive_with_a_link_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(PACKERS[name]({"text/a.tsv": b"/etc/passwd"}, links=("text/a.tsv",)))
+    with pytest.raises(ArchiveError) as error:
+        load(archived(tmp_path / name), tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path / name} holds 'text/a.tsv', which is a link or a device; the archive is refused: get it from its provider."
+    )
+
+
+@pytest.mark.parametrize("name", ["toy.zip", "toy.tar.gz", "toy.tsv.gz"])
+def test_a_file_that_unpacks_to_more_than_text_can_is_refused(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "ALWAYS_ALLOWED", 1000)
+    bomb = b"a\tb\n" * 500_000
+    (tmp_path / name).write_bytes(PACKERS[name]({"text/a.tsv": bomb}) if name in PACKERS else gzip.compress(bomb))
+    entry = archived(tmp_path / name) if name in PACKERS else files(TSV | {"file": str(tmp_path / name)})
+    size = (tmp_path / name).stat().st_size
+    with pytest.raises(ArchiveError) as error:
+        load(entry, tmp_path)
+    shown = f"{tmp_path / name}: text/a.tsv" if name in PACKERS else f"{tmp_path / name}"
+    assert str(error.value) == (
+        f"{shown} unpacks to more than {100 * size:,} bytes, 100 times its packed size; text does not compress so well, "
+        "so the file is refused: unpack it yourself if you trust it."
+    )
+
+
+@pytest.mark.parametrize("name", ["toy.zip", "toy.tar.gz", "toy.tsv.gz", "toy.tsv.xz"])
+def test_a_truncated_file_is_called_damaged(tmp_path: Path, name: str) -> None:
+    text = TEXT.encode() * 1000
+    pack = {"toy.tsv.gz": gzip.compress, "toy.tsv.xz": lzma.compress}
+    content = PACKERS[name]({"text/a.tsv": text}) if name in PACKERS else pack[name](text)
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    entry = archived(tmp_path / name) if name in PACKERS else files(TSV | {"file": str(tmp_path / name)})
+    with pytest.raises(ArchiveError, match=r"toy\..* is damaged \(.*\); fetch or copy it again\.$"):
+        load(entry, tmp_path)
+    assert not (tmp_path / "raw" / "toy").exists()
+
+
+# ---- url ----------------------------------------------------------------------------------------------------------------
+
+ARCHIVE = zipped({"cmn.txt": (TEXT * 3000).encode()})
+BODY = bytes(range(256)) * 2000
+DIGEST = hashlib.sha256(BODY).hexdigest()
+
+
+class Provider(BaseHTTPRequestHandler):
+    """A provider of files; what it does to a client is chosen by the path."""
+
+    seen: list[tuple[str, str | None, str]]
+    deaths: int
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        type(self).seen.append((self.path, wanted, self.headers["User-Agent"]))
+        getattr(self, "_" + self.path.strip("/").partition("/")[0])(wanted)
+
+    def _answer(self, body: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _good(self, _: str | None) -> None:
+        if self.headers["User-Agent"].startswith("python-requests"):
+            self._answer(b"", 403)
+        else:
+            self._answer(BODY, Content_Length=str(len(BODY)))
+
+    def _archive(self, _: str | None) -> None:
+        self._answer(ARCHIVE, Content_Length=str(len(ARCHIVE)))
+
+    def _page(self, _: str | None) -> None:
+        self._answer(b"\n<!DOCTYPE html><p>log in", Content_Type="text/html")
+
+    def _missing(self, _: str | None) -> None:
+        self._answer(b"", 404)
+
+    def _busy(self, wanted: str | None) -> None:
+        if len(type(self).seen) < 3:
+            self._answer(b"", 503)
+        else:
+            self._good(wanted)
+
+    def _dies(self, wanted: str | None) -> None:
+        """Says it sends everything, sends a third of what is left and hangs up; ranges are honoured."""
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        rest = BODY[start:]
+        sent = rest if type(self).deaths <= 0 else rest[: len(rest) // 3]
+        type(self).deaths -= 1
+        self._answer(
+            sent,
+            206 if wanted else 200,
+            Content_Length=str(len(rest)),
+            Content_Range=f"bytes {start}-{len(BODY) - 1}/{len(BODY)}",
+        )
+
+    def _forgetful(self, _: str | None) -> None:
+        """Breaks off once, and knows no ranges."""
+        sent = BODY if type(self).deaths <= 0 else BODY[:1000]
+        type(self).deaths -= 1
+        self._answer(sent, Content_Length=str(len(BODY)))
+
+    def _moved(self, _: str | None) -> None:
+        self._answer(b"", 302, Location="/good")
+
+    def _local(self, _: str | None) -> None:
+        self._answer(b"", 302, Location="file:///etc/passwd")
+
+    def _round(self, _: str | None) -> None:
+        self._answer(b"", 302, Location="/round")
+
+
+@pytest.fixture
+def provider() -> Iterator[tuple[str, type[Provider]]]:
+    handler = type("Handler", (Provider,), {"seen": [], "deaths": 0})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def get(url: str, folder: Path, digest: str = DIGEST) -> Path:
+    return fetch(url, digest, "corpus.bin", folder / "cache", pauses=(0, 0, 0, 0))
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+
+
+def test_the_right_file_is_fetched_once_and_with_an_agent_of_its_own(tmp_path: Path, provider: Any) -> None:
+    address, handler = provider
+    assert get(f"{address}/good", tmp_path).read_bytes() == BODY
+    assert get(f"{address}/good", tmp_path).read_bytes() == BODY
+    assert [(path, wanted) for path, wanted, _ in handler.seen] == [("/good", None)]
+    assert handler.seen[0][2].startswith("translab")
+
+
+def test_a_url_corpus_is_read_from_a_member_of_its_archive(tmp_path: Path, provider: Any) -> None:
+    address, _ = provider
+    digest = hashlib.sha256(ARCHIVE).hexdigest()
+    entry = {
+        "kind": "url",
+        "downloads": {"cmn-eng.zip": {"url": f"{address}/archive", "sha256": digest}},
+        "parts": [TSV | {"archive": "cmn-eng.zip", "file": "cmn.txt"}],
+    }
+    rows, manifest = load(entry, tmp_path)
+    assert pairs(rows) == ROWS * 3000
+    assert (manifest["pairs"], manifest["source"]) == (9000, {"cmn-eng.zip": f"{address}/archive"})
+    assert manifest["sha256"]["cmn-eng.zip"] == digest
+    with pytest.raises(CorpusError) as error:
+        load(entry | {"parts": [TSV | {"archive": "cmn.zip"}]}, tmp_path)
+    assert str(error.value) == "corpora.yaml: 'cmn.zip' is not one of the entry's downloads; they are cmn-eng.zip."
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("good", "the provider changed the file, or it was damaged"),
+        ("page", "the server sent a web page instead of the file"),
+    ],
+)
+def test_a_file_with_another_hash_is_refused_and_not_kept(tmp_path: Path, provider: Any, path: str, reason: str) -> None:
+    address, _ = provider
+    body = BODY if path == "good" else b"\n<!DOCTYPE html><p>log in"
+    with pytest.raises(DownloadError) as error:
+        get(f"{address}/{path}", tmp_path, "0" * 64)
+    assert str(error.value) == (
+        f"{address}/{path} has sha256 {hashlib.sha256(body).hexdigest()}, expected {'0' * 64}: {reason}; look at the address, "
+        "and declare the new hash in corpora.yaml if the new file is the one you want."
+    )
+    assert left(tmp_path) == []
+
+
+def test_a_missing_file_is_not_asked_for_again(tmp_path: Path, provider: Any) -> None:
+    address, handler = provider
+    with pytest.raises(DownloadError) as error:
+        get(f"{address}/missing", tmp_path)
+    assert str(error.value) == f"{address}/missing: the server answered 404 Not Found; look at the address in corpora.yaml."
+    assert len(handler.seen) == 1
+
+
+def test_a_busy_server_is_asked_again(tmp_path: Path, provider: Any) -> None:
+    address, handler = provider
+    assert get(f"{address}/busy", tmp_path).read_bytes() == BODY
+    assert len(handler.seen) == 3
+
+
+def test_a_broken_transfer_goes_on_where_it_stopped(tmp_path: Path, provider: Any) -> None:
+    address, handler = provider
+    handler.deaths = 2
+    assert get(f"{address}/dies", tmp_path).read_bytes() == BODY
+    starts = [int(wanted.strip("bytes=-")) if wanted else 0 for _, wanted, _ in handler.seen]
+    assert len(starts) == 3
+    for before, start in itertools.pairwise(starts):
+        sent = before + (len(BODY) - before) // 3
+        assert sent - fetching.CHUNK < start <= sent
+
+
+def test_what_a_failed_run_fetched_is_kept_for_the_next(tmp_path: Path, provider: Any) -> None:
+    address, handler = provider
+    handler.deaths = 5
+    with pytest.raises(DownloadError) as error:
+        get(f"{address}/dies", tmp_path)
+    assert left(tmp_path) == ["corpus.bin.part"]
+    kept = next(tmp_path.rglob("*.part")).stat().st_size
+    assert str(error.value).startswith(f"{address}/dies could not be fetched in 5 attempts, the last one failed with: ")
+    assert str(error.value).endswith(f"; {kept:,} bytes are kept: run the command again to go on from there.")
+    handler.seen.clear()
+    assert get(f"{address}/dies", tmp_path).read_bytes() == BODY
+    assert [wanted for _, wanted, _ in handler.seen] == [f"bytes={kept}-"]
+
+
+def test_a_server_without_ranges_starts_again(tmp_path: Path, provider: Any) -> None:
+    address, handler = provider
+    handler.deaths = 1
+    assert get(f"{address}/forgetful", tmp_path).read_bytes() == BODY
+    assert len(handler.seen) == 2
+
+
+def test_a_rest_that_does_not_fit_the_beginning_is_fetched_anew(tmp_path: Path, provider: Any) -> None:
+    address, handler = provider
+    part = tmp_path / "cache" / DIGEST / "corpus.bin.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"of an older version")
+    assert get(f"{address}/dies", tmp_path).read_bytes() == BODY
+    assert [wanted for _, wanted, _ in handler.seen] == ["bytes=19-", None]
+
+
+def test_redirects_are_followed_only_to_http(tmp_path: Path, provider: Any) -> None:
+    address, _ = provider
+    assert get(f"{address}/moved", tmp_path / "moved").read_bytes() == BODY
+    with pytest.raises(DownloadError) as error:
+        get(f"{address}/local", tmp_path)
+    assert str(error.value) == f"{address}/local leads to file:///etc/passwd; only http and https are followed."
+    with pytest.raises(DownloadError) as error:
+        get(f"{address}/round", tmp_path)
+    assert str(error.value) == f"{address}/round was redirected more than 5 times; look at the address in corpora.yaml."
+
+
+def test_a_server_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(
+        DownloadError, match=r"^http://127.0.0.1:9/x could not be fetched in 5 attempts, .*; 0 bytes are kept: "
+    ):
+        get("http://127.0.0.1:9/x", tmp_path)
+
+
+def test_only_http_addresses_are_entries() -> None:
+    entry = {"kind": "url", "downloads": {"a": {"url": "file:///etc/passwd", "sha256": "0" * 64}}, "parts": [TSV]}
+    with pytest.raises(ConfigError, match=r"^corpora.yaml: toy.downloads.a.url: .*found 'file:///etc/passwd'\.$"):
+        check_corpus("toy", PROVENANCE | entry)
+
+
+# ---- hub ----------------------------------------------------------------------------------------------------------------
+
+
+def hub(dataset: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "hub",
+        "dataset": str(dataset),
+        "revision": "0123456789abcdef0123456789abcdef01234567",
+        "columns": {"source": "translation.en", "target": "translation.zh"},
+        "splits": {"train": "train", "valid": "validation", "test": "test"},
+    } | more
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A dataset repository as the hub holds it: a card with configurations, and Parquet files by split."""
+    folder = tmp_path / "hub" / "opus"
+    (folder / "en-zh").mkdir(parents=True)
+    card = ["---", "configs:", "- config_name: en-zh", "  data_files:"]
+    for split in ("train", "validation", "test"):
+        records = [{"translation": {"en": f"{source} {split}", "zh": target}} for source, target in ROWS]
+        pq.write_table(pa.Table.from_pylist(records), folder / "en-zh" / f"{split}-00000-of-00001.parquet")
+        card += [f"  - split: {split}", f"    path: en-zh/{split}-*"]
+    (folder / "README.md").write_text("\n".join([*card, "---", "# OPUS"]), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_a_hub_dataset_is_read_by_configuration_split_and_nested_column(tmp_path: Path, repository: Path) -> None:
+    rows, manifest = load(hub(repository, configuration="en-zh"), tmp_path)
+    assert rows == [
+        (f"{source} {theirs}", target, None, None, ours)
+        for ours, theirs in (("train", "train"), ("valid", "validation"), ("test", "test"))
+        for source, target in ROWS
+    ]
+    assert (manifest["revision"], manifest["splits"]) == (hub(repository)["revision"], {"train": 3, "valid": 3, "test": 3})
+
+
+def test_an_unknown_split_or_column_of_a_hub_dataset_is_named(tmp_path: Path, repository: Path) -> None:
+    where = f"{repository} at {hub(repository)['revision']}"
+    with pytest.raises(CorpusError) as error:
+        load(hub(repository, configuration="en-zh", splits={"train": "training"}), tmp_path)
+    assert str(error.value) == f"{where} has no split 'training'; it has train, validation, test."
+    with pytest.raises(CorpusError) as error:
+        load(hub(repository, configuration="en-zh", columns={"source": "translation.en", "target": "translation.fr"}), tmp_path)
+    assert str(error.value) == f"{repository} train row 1 has no field 'translation.fr'; it holds en, zh."
+    with pytest.raises(CorpusError) as error:
+        load(hub(repository, configuration="en-fr"), tmp_path)
+    assert str(error.value).startswith(f"{where} cannot be loaded from the hub: ")
+
+
+def test_the_hub_is_asked_for_the_pinned_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    asked = {}
+
+    def away(name: str, configuration: str, **more: Any) -> None:
+        asked.update(more, name=name, configuration=configuration)
+        raise ConnectionError("no route to the hub\nmore lines")
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", away)
+    entry = read_yaml(ROOT / "corpora.yaml")["opus100-en-zh"]
+    with pytest.raises(CorpusError) as error:
+        load(entry, tmp_path)
+    assert (asked["name"], asked["configuration"], asked["revision"]) == ("Helsinki-NLP/opus-100", "en-zh", entry["revision"])
+    assert str(error.value) == (
+        f"Helsinki-NLP/opus-100 at {entry['revision']} cannot be loaded from the hub: no route to the hub"
+    )
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_text_files_of_a_hub_dataset_are_read_without_loss(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "hub" / suffix
+    folder.mkdir(parents=True)
+    if suffix == "jsonl":
+        text = "".join(json.dumps({"en": source, "zh": target}) + "\n" for source, target in ROWS)
+    else:
+        rows = [(source.replace('"', '""'), target) for source, target in ROWS] if suffix == "csv" else ROWS
+        text = "en\tzh\n" + "".join(f"{source}\t{target}\n" for source, target in rows)
+        if suffix == "csv":
+            text = "en,zh\n" + "".join(f'"{source}","{target}"\n' for source, target in rows)
+    for split in ("train", "validation", "test"):
+        # Spreadsheets begin their files with a byte-order mark.
+        (folder / f"{split}.{suffix}").write_text(text, encoding="utf-8" if suffix == "jsonl" else "utf-8-sig")
+    rows_found, _ = load(hub(folder, columns={"source": "en", "target": "zh"}), tmp_path)
+    assert pairs(rows_found) == ROWS * 3
+
+
+# ---- phrasebook ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_phrasebook_is_generated_with_its_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def generate(task: str, pairs: int, seed: int) -> Iterator[Any]:
+        for number in range(pairs):
+            yield types.SimpleNamespace(source=f"{task} {number}", target=f"{seed}", tag='{"depth": 1}')
+
+    monkeypatch.setitem(sys.modules, "translab.corpora.phrasebook", types.SimpleNamespace(generate=generate))
+    rows, manifest = load({"kind": "phrasebook", "task": "travel", "pairs": 2, "seed": 5}, tmp_path)
+    assert rows == [(f"travel {number}", "5", None, '{"depth": 1}', None) for number in range(2)]
+    assert (manifest["kind"], manifest["source"]) == ("phrasebook", "phrasebook")
+
+
+def test_fetching_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "mine.tsv").write_text(TEXT, encoding="utf-8")
+    entry = files(TSV | {"file": str(tmp_path / "mine.tsv")})
+    first = load(entry, tmp_path)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "raw" / "toy").iterdir()}
+    assert load(entry, tmp_path) == first
+    assert {path.name: path.read_bytes() for path in (tmp_path / "raw" / "toy").iterdir()} == before
+
+
+def test_slow_libraries_are_imported_only_by_the_kind_that_needs_them() -> None:
+    slow = "{'datasets', 'requests', 'translab.corpora.phrasebook'}"
+    script = f"import sys, translab.corpora.sources; print({slow} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "set()\n"
