@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from translab.config import MaskedMethod, Model, Run, check
+from translab.models.initialisation import Linear, initialise
 from translab.models.kernels import smoothed_cross_entropy
 from translab.models.transformer import Encoder
 from translab.pretraining.objective import Loss, Measure, Objective, Vocabularies
@@ -37,12 +38,11 @@ class MaskedLanguageModel(nn.Module):
     def __init__(self, model: Model, types: int, generator: torch.Generator) -> None:
         super().__init__()
         self.encoder = Encoder(model, types, generator)
-        self.dense = nn.Linear(model.width, model.width)
+        self.dense = Linear(model.width, model.width)
         self.norm = nn.LayerNorm(model.width)
-        self.output = nn.Linear(model.width, types)
+        self.output = Linear(model.width, types)
         for linear in (self.dense, self.output):
-            nn.init.xavier_uniform_(linear.weight, generator=generator)
-            nn.init.zeros_(linear.bias)
+            initialise(linear, generator)
 
     def hidden(self, source: Tensor) -> Tensor:
         """States from which types are predicted, [B, S, D]."""

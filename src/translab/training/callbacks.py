@@ -48,9 +48,9 @@ class Record:
 class Watch(lightning.Callback):
     """Follows a training through its validations."""
 
-    def __init__(self, samples: Sequence[str], log: Callable[[int, Mapping[str, float]], None]) -> None:
+    def __init__(self, samples: Sequence[str], report: Callable[[int, Mapping[str, float]], None]) -> None:
         self.samples = samples
-        self.log = log
+        self.report = report
         self.history: list[Record] = []
         self.samples_seen: list[tuple[int, str, str]] = []
         self.best: dict[str, Tensor] = {}
@@ -85,7 +85,7 @@ class Watch(lightning.Callback):
                 trainer.should_stop = True
         shown = learner.objective.samples(self.samples)
         self.samples_seen += [(record.step, source, text) for source, text in zip(self.samples, shown, strict=True)]
-        self.log(record.step, {name: value for name, value in asdict(record).items() if name != "step"})
+        self.report(record.step, {name: value for name, value in asdict(record).items() if name != "step"})
         self.seconds += time.perf_counter() - self._start
 
     def _record(self, step: int, learner: Learner, rate: float) -> Record:

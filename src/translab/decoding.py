@@ -1,0 +1,196 @@
+"""Beam search: the best translations that a model can find, from left to right.
+
+A beam of k keeps, for each sentence, the k most probable unfinished hypotheses; k = 1 is greedy decoding (always the most
+probable next token). Search and length normalisation follow Wu et al. 2016, "Google's Neural Machine Translation System"
+(https://arxiv.org/abs/1609.08144), section 7, with the plainer score
+
+    score = log P(tokens, [END] | source) / length^α        length counts [END]; α = 0 compares log probabilities
+
+and these rules:
+
+    finishing   a hypothesis finishes when its [END] is among the k best of all continuations of its sentence
+    stopping    a sentence is done when k hypotheses have finished, or none that is unfinished could still score better than
+                the best finished one; that one is the result
+    length      at a sentence's maximum length [END] is the only continuation, so every result is a whole one
+    text only   [END] apart, no special token is ever generated, [UNK] included: the output is always text. Probabilities are
+                the model's, without renormalisation
+    ties        of equal scores the better hypothesis of the step before comes first, then the smaller id
+
+Keys and values of the tokens so far are kept, the source is read once, long sentences go first in batches with a token budget,
+and a finished sentence leaves its batch. What else is in a batch changes a result by rounding alone.
+
+Shapes: B sentences still in the batch · k beam · V vocabulary · T tokens so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from translab.models.transformer import Transformer
+from translab.text.batching import pad
+from translab.text.bpe import CLS, END, MASK, PAD, SEP, START, UNK
+
+FORBIDDEN = (PAD, UNK, START, MASK, CLS, SEP)
+"""Ids that are never generated."""
+
+IMPOSSIBLE = float("-inf")
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A translation, without [START] and [END], and its score."""
+
+    tokens: list[int]
+    score: float
+
+
+def usual_maximum_length(source_length: int) -> int:
+    """Twice the source's length and 10 more: far beyond any translation of a sentence, and near enough to stop a runaway."""
+    return 2 * source_length + 10
+
+
+@torch.inference_mode()
+def translate(
+    model: Transformer,
+    sources: Sequence[Sequence[int]],
+    *,
+    beam: int,
+    length_penalty: float,
+    batch_tokens: int,
+    maximum_length: Callable[[int], int] = usual_maximum_length,
+    progress: Callable[[int], object] | None = None,
+) -> list[Hypothesis]:
+    """Translate sentences.
+
+    Args:
+        model: its mode (training or evaluation) is put back afterwards.
+        sources: ids of each sentence, as the encoder reads them; a sentence without tokens has the empty translation.
+        beam: hypotheses kept; 1 is greedy.
+        length_penalty: exponent α of the length; 0 is none.
+        batch_tokens: source tokens in a batch, padding included (at least one sentence).
+        maximum_length: of a source's length: tokens its translation may have, [END] included; the model's own maximum length
+            is a second bound.
+        progress: called with the number of sentences that have just been finished (`tqdm.update`, for instance).
+
+    Returns:
+        One hypothesis for each sentence, in the order of `sources`.
+
+    Raises:
+        SentenceTooLong: if a source has more tokens than the model's maximum length.
+    """
+    mode = model.training
+    model.eval()
+    device = model.output.weight.device
+    results = [Hypothesis([], 0.0) for _ in sources]
+    try:
+        for rows in _batches([len(source) for source in sources], batch_tokens):
+            source = pad([sources[row] for row in rows]).to(device)
+            limits = [min(maximum_length(len(sources[row])), model.decoder.embedding.positions.maximum_length) for row in rows]
+            for place, hypothesis in _search(model, source, torch.tensor(limits, device=device), beam, length_penalty):
+                results[rows[place]] = hypothesis
+            if progress is not None:
+                progress(len(rows))
+    finally:
+        model.train(mode)
+    return results
+
+
+def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Rows of sentences that have tokens, longest first, in batches of at most `batch_tokens` with padding."""
+    rows = sorted((row for row, length in enumerate(lengths) if length), key=lambda row: -lengths[row])
+    while rows:
+        size = max(batch_tokens // lengths[rows[0]], 1)
+        yield rows[:size]
+        rows = rows[size:]
+
+
+def _search(
+    model: Transformer, source: Tensor, limits: Tensor, beam: int, length_penalty: float
+) -> Iterator[tuple[int, Hypothesis]]:
+    """Translate one batch, source [B, S] with `limits` [B]; yields each sentence's place in the batch and its result."""
+    device = source.device
+    sentences = source.size(0)
+    cache = model.decoder.start(model.encode(source), source, beam)
+    places = torch.arange(sentences, device=device)  # [B], in the batch as it was
+    tokens = torch.full((sentences, beam, 1), START, device=device)  # [B, k, T]
+    # All hypotheses of a sentence are [START] at first, so only one of them counts.
+    scores = torch.full((sentences, beam), IMPOSSIBLE, device=device)  # log probabilities, [B, k]
+    scores[:, 0] = 0
+    finished = torch.zeros(sentences, dtype=torch.int64, device=device)  # how many, [B]
+    best_scores = torch.full((sentences,), IMPOSSIBLE, device=device)  # [B]
+    best_tokens: list[list[int]] = [[]] * sentences
+    length = 0
+    while len(places):
+        length += 1
+        logits = model.output(model.decoder.step(tokens[:, :, -1].flatten(), cache)).float()  # [B·k, V]
+        at_limit = (limits == length).repeat_interleave(beam)
+        ids, gains = _continuations(logits, at_limit, beam + 1)
+        candidates = (scores[:, :, None] + gains.view(-1, beam, gains.size(-1))).flatten(1)  # [B, k·n]
+        candidates, order = candidates.sort(dim=1, descending=True, stable=True)
+        parents = order // gains.size(-1)
+        ids = ids.view(len(places), -1).gather(1, order)
+
+        ends = (ids[:, :beam] == END) & (candidates[:, :beam] > IMPOSSIBLE)
+        ended = torch.where(ends, candidates[:, :beam] / length**length_penalty, IMPOSSIBLE)
+        best_ended, rank = ended.max(1)
+        for row in (best_ended > best_scores).nonzero()[:, 0].tolist():
+            best_tokens[row] = tokens[row, parents[row, rank[row]], 1:].tolist()
+        best_scores = torch.maximum(best_scores, best_ended)
+        finished += ends.sum(1)
+
+        # The k best that go on, in order: a stable sort moves those that end to the back.
+        going = (ids == END).sort(dim=1, stable=True).indices[:, :beam]
+        scores, parents, ids = (part.gather(1, going) for part in (candidates, parents, ids))
+        scores = scores.masked_fill(ids == END, IMPOSSIBLE)
+        tokens = torch.cat((tokens.gather(1, parents[:, :, None].expand(-1, -1, length)), ids[:, :, None]), dim=2)
+        rows = torch.arange(len(places), device=device)[:, None] * beam + parents  # [B, k]
+
+        # A log probability only falls, so the best that a hypothesis can reach is what it has now, at the greatest length.
+        hope = scores[:, 0] / limits**length_penalty
+        done = (finished >= beam) | (hope <= best_scores) | (limits == length)
+        if not done.any():
+            if beam > 1:
+                cache.select_rows(rows.flatten())
+            continue
+        for row in done.nonzero()[:, 0].tolist():
+            yield int(places[row]), Hypothesis(best_tokens[row], float(best_scores[row]))
+        left = (~done).nonzero()[:, 0]
+        cache.select(left, rows[left].flatten())
+        best_tokens = [best_tokens[row] for row in left.tolist()]
+        places, limits, finished, best_scores = places[left], limits[left], finished[left], best_scores[left]
+        tokens, scores = tokens[left], scores[left]
+
+
+def _continuations(logits: Tensor, at_limit: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The best next tokens of each hypothesis.
+
+    Args:
+        logits: [R, V]; overwritten.
+        at_limit: which rows may only end, [R].
+        count: how many tokens to return, if the vocabulary has as many. One more than the beam is enough: only one can be
+            [END], and so `beam` that go on are among them.
+
+    Returns:
+        Ids and log probabilities [R, n], in falling order; of equal ones the smaller id first.
+    """
+    normaliser = logits.logsumexp(1, keepdim=True)
+    logits[:, FORBIDDEN] = IMPOSSIBLE
+    if at_limit.any():
+        end = logits[:, END].clone()
+        logits[at_limit] = IMPOSSIBLE
+        logits[:, END] = end
+    count = min(count, logits.size(1))
+    best, ids = logits.topk(count)
+    # Which of several equal values `topk` takes is its own affair; where that matters, a stable sort decides.
+    last = best[:, -1:]
+    if (((logits >= last).sum(1) > count) & (last[:, 0] > IMPOSSIBLE)).any():
+        best, ids = (part[:, :count] for part in logits.sort(dim=1, descending=True, stable=True))
+    else:
+        ids, by_id = ids.sort(dim=1)
+        best, by_value = best.gather(1, by_id).sort(dim=1, descending=True, stable=True)
+        ids = ids.gather(1, by_value)
+    return ids, best - normaliser

@@ -1,0 +1,125 @@
+"""Scores and the evaluation of a trained model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import toy
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
+from translab.config import Decoding, Machine
+from translab.evaluation.evaluate import EvaluationError, evaluate
+from translab.evaluation.scoring import corpus_scores, sentence_statistics
+from translab.files import read_table, sha256
+from translab.training.train import train
+
+OUTPUTS = ["我打了你。", "狗咬了人。", "今天天气很好。"]
+REFERENCES = ["你打了我。", "狗咬了人。", "今天的天气真好。"]
+SOURCES = ["You hit me.", "The dog bit the man.", "The weather is really nice today and tomorrow too."]
+
+
+def test_chinese_is_scored_by_words_of_sacrebleu_and_by_characters_with_signatures() -> None:
+    scores = corpus_scores(SOURCES, OUTPUTS, REFERENCES, "zh")
+    assert list(scores["bleu"]) == ["zh", "char"]
+    assert scores["bleu"]["zh"]["score"] == BLEU(tokenize="zh").corpus_score(OUTPUTS, [REFERENCES]).score
+    assert scores["bleu"]["zh"]["signature"].startswith("nrefs:1|case:mixed|eff:no|tok:zh|smooth:exp|version:")
+    assert scores["chrf"]["score"] == CHRF().corpus_score(OUTPUTS, [REFERENCES]).score
+    assert scores["exact_match"] == pytest.approx(1 / 3)
+    assert 0 < scores["ter"]["score"] < 100, "edits of characters, not of whole sentences"
+
+
+def test_other_languages_are_scored_by_13a() -> None:
+    scores = corpus_scores(["a b"], ["The dog."], ["The dog."], "de")
+    assert list(scores["bleu"]) == ["13a"]
+    assert scores["ter"]["score"] == TER().corpus_score(["The dog."], [["The dog."]]).score == 0
+
+
+def test_length_buckets_hold_each_sentence_once() -> None:
+    buckets = corpus_scores(SOURCES, OUTPUTS, REFERENCES, "zh")["by_length"]
+    assert [(bucket["lower"], bucket["upper"], bucket["sentences"]) for bucket in buckets] == [(1, 5, 2), (6, 10, 1)]
+
+
+def test_sums_of_sentence_statistics_give_the_corpus_score() -> None:
+    rows = sentence_statistics(OUTPUTS, REFERENCES, "zh")
+    total = [sum(column) for column in zip(*(row.bleu for row in rows), strict=True)]
+    score = BLEU(tokenize="zh").compute_bleu(correct=total[2:6], total=total[6:10], sys_len=total[0], ref_len=total[1])
+    assert score.score == BLEU(tokenize="zh").corpus_score(OUTPUTS, [REFERENCES]).score
+
+
+DECODING = Decoding(beam=2, length_penalty=1.0, batch_tokens=50)
+MACHINE = Machine(accelerator="cpu", threads=1, precision="32-true")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated")
+    toy.write_text(folder / "text")
+    masked = {"name": "masked", "stage": "pretrain", "method": "masked", "method_values": {"rate": 0.3}}
+    for name, about in (("base", {}), ("masked", masked)):
+        train(
+            toy.run(**about),
+            text=folder / "text",
+            tokenizers=toy.write_tokenizers(folder / "tokenizer"),
+            donor=None,
+            folder=folder / "runs" / name / "1",
+            cost=folder / "cost.json",
+            log=lambda step, values: None,
+        )
+    return folder
+
+
+def evaluated(folder: Path, name: str, to: str) -> Path:
+    evaluate(
+        name, [1], runs=folder / "runs" / name, text=folder / "text", folder=folder / to, decoding=DECODING, machine=MACHINE
+    )
+    return folder / to / "1"
+
+
+def test_an_evaluation_keeps_translations_scores_and_attention(trained: Path) -> None:
+    folder = evaluated(trained, "base", "evaluation")
+    scores = json.loads((folder / "scores.json").read_text())["test_sets"]["test"]
+    table = read_table(folder / "sentences.parquet")
+    assert scores["sentences"] == table.num_rows == 24
+    hypotheses, references = table["hypothesis"].to_pylist(), table["reference"].to_pylist()
+    assert scores["bleu"]["13a"]["score"] == BLEU().corpus_score(hypotheses, [references]).score
+    attention = json.loads((folder / "attention.json").read_text())
+    assert len(attention) == 4
+    layers = attention[0]["weights"]
+    assert (len(layers), len(layers[0])) == (1, 2), "layers and heads"
+    assert len(layers[0][0]) == len(attention[0]["target_tokens"])
+    for row in layers[0][0]:
+        assert len(row) == len(attention[0]["source_tokens"])
+        assert sum(row) == pytest.approx(1, abs=1e-2)
+
+
+def test_evaluating_twice_gives_the_same_bytes(trained: Path) -> None:
+    one, two = evaluated(trained, "base", "one"), evaluated(trained, "base", "two")
+    assert {p.name: sha256(p) for p in one.iterdir()} == {p.name: sha256(p) for p in two.iterdir()}
+
+
+def test_a_masked_model_has_a_loss_and_an_accuracy_but_no_translations(trained: Path) -> None:
+    folder = evaluated(trained, "masked", "masked")
+    assert [path.name for path in folder.iterdir()] == ["scores.json"]
+    scores = json.loads((folder / "scores.json").read_text())["test_sets"]["test"]
+    assert set(scores) == {"sentences", "too_long", "loss", "perplexity", "accuracy"}
+
+
+def test_a_missing_run_is_named_and_nothing_is_written(trained: Path) -> None:
+    with pytest.raises(EvaluationError) as error:
+        evaluate(
+            "base",
+            [1, 7],
+            runs=trained / "runs/base",
+            text=trained / "text",
+            folder=trained / "none",
+            decoding=DECODING,
+            machine=MACHINE,
+        )
+    assert str(error.value) == (
+        f"{trained}/runs/base/7 holds no run; train it with `make repro`, or take 7 out of sweep.seeds."
+    )
+    assert not (trained / "none").exists()

@@ -1,0 +1,96 @@
+"""A toy language pair for tests: the target is the source reversed, word by word, in capitals."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from translab.config import Run
+from translab.files import write_json, write_table
+from translab.text import bpe
+
+WORDS = ["ba", "do", "ki", "lu", "me"]
+VALUES: dict[str, Any] = {
+    "data": {"training_pairs": "all"},
+    "model": {
+        "width": 16,
+        "feedforward": 32,
+        "heads": 2,
+        "encoder_layers": 2,
+        "decoder_layers": 1,
+        "positions": "sinusoidal",
+        "normalisation": "pre",
+        "dropout": 0.1,
+        "maximum_length": 16,
+    },
+    "batch": {"tokens": 100, "source_end": True},
+    "optimisation": {
+        "updates": 12,
+        "learning_rate": 1.0e-2,
+        "schedule": "inverse-square-root",
+        "warmup": 4,
+        "weight_decay": 0.01,
+        "label_smoothing": 0.1,
+        "gradient_clip": 1.0,
+        "validate_every": 4,
+        "patience": 5,
+    },
+    "machine": {"accelerator": "cpu", "threads": 1, "precision": "32-true"},
+    "method": {},
+}
+
+
+def sentence(generator: random.Random) -> tuple[str, str]:
+    """One pair."""
+    words = [generator.choice(WORDS) for _ in range(generator.randint(1, 5))]
+    return " ".join(words), " ".join(reversed(words)).upper()
+
+
+def write_text(folder: Path, train: int = 200) -> None:
+    """A task's text folder."""
+    generator = random.Random(5)
+    for name, count in (("train", train), ("valid", 20), ("tests/test", 24)):
+        pairs = [sentence(generator) for _ in range(count)]
+        columns = {"source": [s for s, _ in pairs], "target": [t for _, t in pairs]}
+        nothing = pa.nulls(count, pa.string())
+        write_table(folder / f"{name}.parquet", pa.table({**columns, "group": nothing, "tag": nothing}))
+    write_json(folder / "languages.json", {"corpus": "toy", "source_language": "en", "target_language": "de"})
+
+
+def write_tokenizers(folder: Path) -> tuple[Path, Path]:
+    """The vocabularies of the toy pair."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = random.Random(5)
+    pairs = [sentence(generator) for _ in range(200)]
+    paths = folder / "source.json", folder / "target.json"
+    for side, path in enumerate(paths):
+        bpe.train([pair[side] for pair in pairs], 23, "toy").save(str(path))
+    return paths
+
+
+def run(**changes: Any) -> Run:
+    """A run of the toy task; `model={"heads": 1}` changes single values, anything else replaces."""
+    values = {name: dict(section) for name, section in VALUES.items()}
+    about: dict[str, Any] = {
+        "name": "base",
+        "seed": 1,
+        "stage": "ablate",
+        "task": "b",
+        "corpus": "toy",
+        "source_language": "en",
+        "target_language": "de",
+        "method": None,
+        "transfer": None,
+        "axis": None,
+    }
+    for name, change in changes.items():
+        if name in values and name != "method":
+            values[name] |= change
+        elif name == "method_values":
+            values["method"] = change
+        else:
+            about[name] = change
+    return Run.model_validate({**about, "values": values})
