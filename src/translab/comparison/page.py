@@ -1,0 +1,213 @@
+"""The report as one page: what stands where. The layout itself is `templates/report.html.j2`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from translab.comparison import figures, records, tables
+from translab.comparison.results import Grid, Run
+from translab.comparison.rounding import BETTER, LABELS, UNITS, interval, shown
+from translab.comparison.svg import TEMPLATES, as_file
+from translab.comparison.verdicts import VERDICTS
+from translab.config import flatten
+
+EXAMPLES = 6
+"""Sentences shown of each kind."""
+
+MAPS = 3
+"""Sentences whose cross-attention is shown."""
+
+
+def contents(
+    grid: Grid,
+    verdicts: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Sequence[Mapping[str, Any]]],
+    curves: Sequence[Mapping[str, Any]],
+    values: Mapping[str, Any],
+    audit: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything that the page shows, as text, tables and drawings.
+
+    Args:
+        grid: all results.
+        verdicts: records of the claims.
+        found: `ablations`, `transfer`, `pretraining` to their records.
+        curves: mean losses by name and step.
+        values: what the stage declares.
+        audit: `data/audit.json`.
+    """
+    base = next(record for record in found["ablations"] if record["name"] == records.BASE)
+    run = grid.cells[records.BASE].first
+    compared = [*found["ablations"], *found["transfer"]]
+    return {
+        "claims": [dict(record) | {"figure": figures.claim_interval(record)} for record in verdicts],
+        "claim_table": tables.claims(verdicts),
+        "counts": [(verdict, count) for verdict in VERDICTS if (count := Counter(r["verdict"] for r in verdicts)[verdict])],
+        "marks": tables.MARKS,
+        "problems": grid.problems,
+        "head": _head(grid, base, run, values, audit),
+        "values": sorted(flatten(run.config["values"]).items()) if run else [],
+        "signature": _signature(run),
+        "tokenisers": [(record["name"], record["bleu_by_tokeniser"]) for record in compared if record.get("bleu_by_tokeniser")],
+        "forests": _forests(found["ablations"]),
+        "tables": {
+            **{name: (tables.models(found[name]), tables.details(found[name])) for name in ("ablations", "transfer")},
+            "pretraining": (tables.pretraining(found["pretraining"]),),
+        },
+        "transfers": _transfers(found["transfer"], base),
+        "curves": _curves(grid, curves),
+        "lengths": records.lengths(grid),
+        "examples": records.examples(grid, EXAMPLES),
+        "first_seed": grid.seeds[0],
+        "attention": _attention(run),
+        "audit": audit,
+        "commands": _commands(grid),
+        "statistics": values["statistics"],
+        "machine": run.config["values"]["machine"] if run else {},
+    }
+
+
+def html(page: Mapping[str, Any]) -> str:
+    """The page as one self-contained file."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    styles = {name: (TEMPLATES / f"{name}.css").read_text(encoding="utf-8") for name in ("colours", "figure", "page")}
+    environment.globals |= {"shown": shown, "interval": interval, "units": UNITS, "labels": LABELS, "better": BETTER}
+    environment.filters |= {"drawing": Markup, "code": _code}
+    return environment.get_template("report.html.j2").render(**page, styles=Markup("".join(styles.values())))  # noqa: S704  our own style sheets
+
+
+def _code(text: str) -> Markup:
+    """Escape a sentence, and set what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped here
+
+
+def figure_files(page: Mapping[str, Any]) -> dict[str, str]:
+    """Every drawing of the page as a file."""
+    drawn = {f"claim-{record['name']}": record["figure"] for record in page["claims"] if record["figure"]}
+    drawn |= {f"ablation-{card['file']}": card["figure"] for card in page["forests"]}
+    drawn |= {f"transfer-{card['source']}": card["figure"] for card in page["transfers"]}
+    drawn |= {f"curves-{card['name']}": card["figure"] for card in page["curves"]}
+    drawn |= {f"attention-{card['index']}": card["figure"] for card in page["attention"]}
+    return {f"{name}.svg": as_file(figure) for name, figure in drawn.items()}
+
+
+def _head(
+    grid: Grid, base: Mapping[str, Any], run: Run | None, values: Mapping[str, Any], audit: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "tasks": {
+            task: {
+                "corpus": values["data"][task],
+                "languages": " → ".join(audit[task][f"{side}_language"] for side in ("source", "target")),
+                "sizes": audit[task]["sizes"],
+            }
+            for task in ("b", "a")
+        },
+        "seeds": grid.seeds,
+        "base": base,
+        "models": len(grid.cells),
+        "runs": sum(len(cell.runs) for cell in grid.cells.values()),
+        "model": run.config["values"]["model"] if run else {},
+    }
+
+
+def _signature(run: Run | None) -> str:
+    if run is None or records.TEST_SET not in run.tests:
+        return "none: the base was not scored"
+    bleu = run.tests[records.TEST_SET].figures["bleu"]
+    return str(next(iter(bleu.values()))["signature"])
+
+
+def _forests(ablations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One forest plot for each axis; they share a scale."""
+    axes: dict[str, list[dict[str, Any]]] = {}
+    for record in ablations:
+        if record["name"] != records.BASE:
+            axes.setdefault(record["axis"] or "not trained", []).append(dict(record))
+    domain = figures.forest_domain([record for group in axes.values() for record in group])
+    return [
+        {"axis": axis, "file": re.sub(r"[.+ ]", "-", axis), "figure": figures.forest(axis, group, domain)}
+        for axis, group in axes.items()
+    ]
+
+
+def _transfers(transfers: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One figure for each donor; they share a scale."""
+    scored = [record for record in transfers if "bleu" in record["scores"]]
+    if not scored or "bleu" not in base["scores"]:
+        return []
+    seen = [
+        bound
+        for record in [*scored, base]
+        for bound in [*(record["scores"]["bleu"]["interval"] or []), *record["scores"]["bleu"]["raw"]]
+    ]
+    room = 0.06 * (max(seen) - min(seen)) or 1.0
+    domain = (min(seen) - room, max(seen) + room)
+    sources = dict.fromkeys(record["method"] for record in scored)
+    groups = {source: [record for record in scored if record["method"] == source] for source in sources}
+    return [{"source": source, "figure": figures.transfer(source, group, base, domain)} for source, group in groups.items()]
+
+
+def _curves(grid: Grid, curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Learning curves of every model, on the same axes."""
+    stages = ("ablate", "finetune", "pretrain")
+    cells = sorted((cell for cell in grid.cells.values() if not cell.problems), key=lambda cell: stages.index(cell.stage))
+    losses = [
+        row[key]
+        for cell in cells
+        for run in cell.runs.values()
+        for row in run.history
+        for key in ("train_loss", "valid_loss")
+        if key in row and row[key] > 0
+    ]
+    if not losses:
+        return []
+    steps = max(row["step"] for cell in cells for run in cell.runs.values() for row in run.history)
+    box = {"steps": steps, "low": 0.9 * min(losses), "high": 1.1 * max(losses)}
+    return [
+        {
+            "name": cell.name,
+            "stage": cell.stage,
+            "figure": figures.curves(
+                cell.name,
+                [run.history for run in cell.runs.values()],
+                [row for row in curves if row["name"] == cell.name],
+                box,
+            ),
+        }
+        for cell in cells
+    ]
+
+
+def _attention(run: Run | None) -> list[dict[str, Any]]:
+    """Maps of the base: the last layer averaged over heads, and every head of every layer."""
+    if run is None:
+        return []
+    cards = []
+    for sentence in run.attention[:MAPS]:
+        layers = sentence["weights"]
+        last = [[sum(column) / len(column) for column in zip(*rows, strict=True)] for rows in zip(*layers[-1], strict=True)]
+        heads = [
+            figures.attention(sentence, weights, 7, False, f"layer {layer}, head {head}")
+            for layer, in_layer in enumerate(layers, start=1)
+            for head, weights in enumerate(in_layer, start=1)
+        ]
+        name = f"last layer, mean of {len(layers[-1])} heads"
+        cards.append({"index": sentence["index"], "figure": figures.attention(sentence, last, 22, True, name), "heads": heads})
+    return cards
+
+
+def _commands(grid: Grid) -> list[tuple[str, str, str]]:
+    """Model, and the commands that train it (first seed) and score it (all seeds)."""
+    return [
+        (name, f"dvc repro {cell.stage}@{name}-{grid.seeds[0]}", f"dvc repro evaluate-{cell.stage}@{name}")
+        for name, cell in grid.cells.items()
+    ]

@@ -1,0 +1,125 @@
+"""From files to the report: reads all results, judges all claims, and lays everything out as JSON, Markdown, HTML and figures.
+
+Nothing here computes a number: numbers come rounded from `records` and `verdicts`, and every format shows those. Equal results
+give equal bytes, so a report that changed means that a result changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from translab import files
+from translab.comparison import evidence as gathering
+from translab.comparison import page, records, tables
+from translab.comparison.results import Grid, ResultsError, read_grid
+from translab.comparison.verdicts import judge, read_claims
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the comparison writes."""
+
+    json: dict[str, Any]
+    """File name to value."""
+    text: dict[str, str]
+    """File name to content."""
+    figures: dict[str, str]
+    """File name to SVG."""
+    terminal: str
+
+    def write(self, folder: Path) -> None:
+        """Write all files; each is whole or absent."""
+        for name, value in self.json.items():
+            files.write_json(folder / name, value)
+        for name, content in self.text.items():
+            files.write_text(folder / name, content)
+        with files.whole(folder / "figures") as figures:
+            figures.mkdir()
+            for name, content in self.figures.items():
+                files.write_text(figures / name, content)
+
+
+def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims: Any, data: Path) -> Report:
+    """Compare every model of the grid.
+
+    Args:
+        values: what the stage declares: `data`, `variants`, `methods`, `surgeries`, `sweep`, `statistics`.
+        names: (name, stage) of every model that the values expand to.
+        claims: the entries of `claims.yaml`, unchecked.
+        data: the folder that holds `runs/`, `evaluations/` and `audit.json`.
+
+    Raises:
+        ConfigError: if a claim is not valid.
+        ResultsError: if there is no base to compare with.
+    """
+    checked = read_claims(claims, "claims.yaml")
+    if records.BASE not in dict(names):
+        raise ResultsError(
+            f"params.yaml: variants has no `{records.BASE}`; every comparison needs it: add `{records.BASE}: {{}}` to variants."
+        )
+    grid = read_grid(names, values["sweep"]["seeds"], data)
+    statistics = values["statistics"]
+    test_sets = dict.fromkeys([records.TEST_SET, *(claim.test_set for claim in checked)])
+    evidence = {name: gathering.gather(grid, name, statistics["resamples"], statistics["seed"]) for name in test_sets}
+    verdicts = judge(checked, grid, evidence, values)
+    primary = evidence[records.TEST_SET]
+    found = {
+        file: records.model_records(grid, primary, stage, statistics["confidence"])
+        for file, stage in (("ablations", "ablate"), ("transfer", "finetune"), ("pretraining", "pretrain"))
+    }
+    curves = records.curves(grid)
+    contents = page.contents(grid, verdicts, found, curves, values, files.read_json(data / "audit.json"))
+    every_model = [*found["ablations"], *found["transfer"], *found["pretraining"]]
+    return Report(
+        json={
+            "claims.json": verdicts,
+            **{f"{file}.json": entries for file, entries in found.items()},
+            "metrics.json": records.metrics(every_model),
+        },
+        text={
+            "claims.md": _claims_markdown(verdicts, grid),
+            "ablations.md": _models_markdown("Ablations", found["ablations"]),
+            "transfer.md": _models_markdown("Transfer", found["transfer"]),
+            "pretraining.md": f"# Pretraining\n\n{tables.pretraining(found['pretraining']).markdown()}",
+            "curves.csv": _csv(curves),
+            "index.html": page.html(contents),
+        },
+        figures=page.figure_files(contents),
+        terminal=_terminal(verdicts, found, grid),
+    )
+
+
+def _claims_markdown(verdicts: Sequence[Mapping[str, Any]], grid: Grid) -> str:
+    parts = ["# Claims\n\n", tables.claims(verdicts).markdown(), "\n"]
+    parts.extend(f"> {problem}\n\n" for problem in grid.problems)
+    parts.extend(
+        f"**{record['name']}** ({record['verdict']}): {record['statement']} *{record['source']}* {record['explanation']}\n\n"
+        for record in verdicts
+    )
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def _models_markdown(title: str, entries: Sequence[Mapping[str, Any]]) -> str:
+    return f"# {title}\n\n{tables.models(entries).markdown()}\n{tables.details(entries).markdown()}"
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, ["name", "step", "train_loss", "valid_loss"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _terminal(verdicts: Sequence[Mapping[str, Any]], found: Mapping[str, Sequence[Mapping[str, Any]]], grid: Grid) -> str:
+    parts = [f"! {problem}\n" for problem in grid.problems]
+    if verdicts:
+        parts += ["\n", tables.claims(verdicts).terminal()]
+    compared = [*found["ablations"], *found["transfer"]]
+    parts += ["\n", tables.models(compared).terminal(), "\nReport: reports/index.html\n"]
+    return "".join(parts)

@@ -1,0 +1,49 @@
+"""One number, written one way: what the report rounds once is the same in JSON, Markdown, HTML and on the terminal."""
+
+from __future__ import annotations
+
+import math
+
+UNITS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "exact": "points of exact match", "loss": "nats"}
+"""What a difference in a metric is called."""
+
+LABELS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "exact": "exact match", "loss": "loss"}
+"""What a metric is called."""
+
+BETTER = {"bleu": 1, "chrf": 1, "ter": -1, "exact": 1, "loss": -1}
+"""The sign of an improvement."""
+
+DIGITS = {"bleu": 2, "chrf": 2, "ter": 2, "exact": 2, "loss": 3, "p": 4, "ratio": 3}
+"""Decimal places of each quantity."""
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def rounded(value: float | None, quantity: str) -> float | None:
+    """Round to the quantity's decimal places; never -0.0. What is not finite becomes None, since JSON has no such numbers."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(value, DIGITS[quantity]) + 0.0
+
+
+def shown(value: float | None, quantity: str, sign: bool = False) -> str:
+    """A rounded number as text, with a typographic minus; a dash where there is none.
+
+    >>> shown(-1.5, "bleu", sign=True), shown(0.00004, "p"), shown(None, "bleu")
+    ('−1.50', '< 0.0001', '–')
+    """
+    number = rounded(value, quantity)
+    if number is None:
+        return "–"
+    if quantity == "p" and number < 10 ** -DIGITS["p"]:
+        return f"< {10 ** -DIGITS['p']:.{DIGITS['p']}f}"
+    return f"{number:{'+' if sign else ''}.{DIGITS[quantity]}f}".replace("-", MINUS)
+
+
+def interval(bounds: list[float] | tuple[float, float] | None, quantity: str, sign: bool = False) -> str:
+    """An interval as text.
+
+    >>> interval([-0.5, 1.25], "bleu")
+    '−0.50 to 1.25'
+    """
+    return "–" if bounds is None else f"{shown(bounds[0], quantity, sign)} to {shown(bounds[1], quantity, sign)}"
