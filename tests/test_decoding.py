@@ -117,6 +117,36 @@ def test_a_beam_of_one_is_greedy(seed: int) -> None:
     assert len({len(tokens) for tokens in expected}) > 2
 
 
+@torch.no_grad()
+def plain_beam_search(model: Transformer, source: list[int], beam: int, penalty: float, maximum_length: int) -> list[int]:
+    """The rules of the search as the module states them, for one sentence, without a cache or a bound."""
+    running: list[tuple[float, list[int]]] = [(0.0, [])]
+    finished: list[tuple[float, list[int]]] = []
+    for length in range(1, maximum_length + 1):
+        candidates = []
+        for score, tokens in running:
+            gains = model(torch.tensor([source]), torch.tensor([[START, *tokens]]))[0, -1].log_softmax(-1)
+            allowed = [END, *range(7, TARGET_TYPES)] if length < maximum_length else [END]
+            candidates += [(score + float(gains[token]), [*tokens, token]) for token in allowed]
+        candidates.sort(key=lambda candidate: -candidate[0])
+        finished += [(score / length**penalty, tokens[:-1]) for score, tokens in candidates[:beam] if tokens[-1] == END]
+        running = [candidate for candidate in candidates if candidate[1][-1] != END][:beam]
+        if len(finished) >= beam:
+            break
+    return max(finished, key=lambda hypothesis: hypothesis[0])[1]
+
+
+@pytest.mark.parametrize(("beam", "length_penalty"), [(2, 0.0), (2, 1.0), (5, 0.6)])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_narrow_beam_follows_the_stated_rules(seed: int, beam: int, length_penalty: float) -> None:
+    model, sources = build(seed, sharpness=2.0), sentences(seed)[:5]
+    with torch.no_grad():
+        model.output.bias[END] = 2
+    found = search(model, sources, beam, length_penalty=length_penalty, maximum_length=lambda length: 5 + length // 3)
+    expected = [plain_beam_search(model, source, beam, length_penalty, 5 + len(source) // 3) for source in sources]
+    assert [hypothesis.tokens for hypothesis in found] == expected
+
+
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize("beam", [1, 4])
 def test_a_score_is_the_log_probability_over_a_power_of_the_length(beam: int, length_penalty: float) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from translab.models import kernels
-from translab.models.kernels import dropout, smoothed_cross_entropy, use_fast_matrix_products
+from translab.models.kernels import dropout, smoothed_cross_entropy, softmax, use_fast_matrix_products
 
 TOKENS, WIDTH, VOCABULARY = 103, 13, 41
 
@@ -92,6 +92,20 @@ def test_dropout_does_nothing_at_rate_zero_and_outside_training() -> None:
     before = torch.random.get_rng_state()
     assert dropout(x, 0.0, training=True) is x and dropout(x, 0.3, training=False) is x
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_softmax_and_its_gradient_are_those_of_pytorch_and_hidden_scores_get_exactly_nothing() -> None:
+    generator = torch.Generator().manual_seed(4)
+    scores = 30 * torch.randn(7, 11, 13, generator=generator)
+    scores[:, 3:, 9:] = -1e9
+    scores[2, 5] = -1e9
+    scores.requires_grad_()
+    found, expected = softmax(scores), scores.softmax(-1)
+    torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-5)
+    assert (found[0, 3:, 9:] == 0).all() and found[2, 5].tolist() == pytest.approx([1 / 13] * 13)
+    outer = torch.randn(7, 11, 13, generator=generator)
+    (one,), (other,) = torch.autograd.grad(found, scores, outer), torch.autograd.grad(expected, scores, outer)
+    torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

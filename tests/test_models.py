@@ -62,7 +62,10 @@ def torch_twin(model: Transformer, normalisation: str) -> nn.Transformer:
         theirs.out_proj.load_state_dict(ours.output.state_dict())
 
     with torch.no_grad():
-        pairs = [*zip(twin.encoder.layers, model.encoder.layers), *zip(twin.decoder.layers, model.decoder.layers)]
+        pairs = [
+            *zip(twin.encoder.layers, model.encoder.layers, strict=True),
+            *zip(twin.decoder.layers, model.decoder.layers, strict=True),
+        ]
         for theirs, ours in pairs:
             copy_attention(theirs.self_attn, ours.self_attention)
             norms = [ours.self_attention_residual.norm, ours.feedforward_residual.norm]

@@ -66,7 +66,7 @@ class _Softmax(torch.autograd.Function):
     def forward(ctx, scores):  # type: ignore[no-untyped-def]
         # Where it underflows, `exp` costs thirty times as much, so it is kept from that: exp(-80) is 2e-35.
         weights = (scores - scores.amax(-1, keepdim=True)).clamp_(min=-80).exp_()
-        F.threshold_(weights, 1e-34, 0)
+        torch.threshold_(weights, 1e-34, 0)
         weights /= weights.sum(-1, keepdim=True)
         ctx.save_for_backward(weights)
         return weights
@@ -104,7 +104,8 @@ def smoothed_cross_entropy(
 
 class _SmoothedCrossEntropy(torch.autograd.Function):
     """For a chunk of logits z with target t and smoothing s: L = logsumexp(z) − (1 − s) z_t − s mean(z), and
-    dL/dz = softmax(z) − (1 − s) onehot(t) − s/V, so the gradient is at hand as soon as the loss is."""
+    dL/dz = softmax(z) − (1 − s) onehot(t) − s/V, so the gradient is at hand as soon as the loss is.
+    """
 
     @staticmethod
     def forward(ctx, hidden, weight, bias, targets, smoothing, needs_gradient):  # type: ignore[no-untyped-def]

@@ -18,6 +18,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.model_summary import ModelSummary
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -27,6 +28,8 @@ from translab.pretraining.objective import Measure, Objective
 from translab.text.batching import Batch, EndlessBatches, Examples, bucketed, collate
 from translab.training.callbacks import Progress, Record, Watch
 from translab.training.schedule import rate_factor
+
+logger = logging.getLogger(__name__)
 
 BETAS = (0.9, 0.98)
 EPSILON = 1e-9
@@ -138,7 +141,8 @@ def fit(
     seen = train.take(range(0, len(train), every)[: len(valid)])
     learner = Learner(objective, optimisation)
     watch = Watch(samples, log)
-    with warnings.catch_warnings(), _quiet():
+    logger.info("%s", ModelSummary(learner, max_depth=4))
+    with warnings.catch_warnings(), _Quiet():
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             accelerator=machine.accelerator,
@@ -154,7 +158,7 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
-            callbacks=[lightning.callbacks.ModelSummary(max_depth=3), watch, Progress()],
+            callbacks=[watch, Progress()],
         )
         start = time.perf_counter()
         handler = signal.getsignal(signal.SIGTERM)
@@ -194,7 +198,7 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 
-class _quiet:
+class _Quiet:
     """Lightning's advice on loggers and loaders is not for the reader of an experiment's log."""
 
     def __enter__(self) -> None:
