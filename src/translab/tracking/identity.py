@@ -1,0 +1,78 @@
+"""What the configuration of a run says about it, before there is any result: the store's names, parameters, tags, a sentence.
+
+parameters   the values of config.json by their dotted path: `model.heads`, in a fine-tuning `transfer.shallow_layers` …
+tags         variant (every run's name) axis method transfer seed corpus stage
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from translab.config import flatten
+
+QUESTIONS = {"ablate": "ablations", "finetune": "transfer", "pretrain": "pretraining"}
+"""One experiment per corpus and question: the question that the runs of a stage answer."""
+
+
+def experiment_name(config: Mapping[str, Any]) -> str:
+    """One experiment per corpus and question."""
+    return f"{config['corpus']}: {QUESTIONS[config['stage']]}"
+
+
+def run_name(config: Mapping[str, Any]) -> str:
+    """`heads-1-3`: the variant and the seed."""
+    return f"{config['name']}-{config['seed']}"
+
+
+def parameters(config: Mapping[str, Any]) -> dict[str, str]:
+    """The values a run was trained with, by their dotted path."""
+    flat = flatten(config["values"])
+    if config["transfer"]:
+        flat |= flatten({"transfer": config["transfer"]})
+    return {key: _plain(value) for key, value in sorted(flat.items())}
+
+
+def tags(config: Mapping[str, Any]) -> dict[str, str]:
+    """What runs are filtered and grouped by, as far as the configuration says it."""
+    transfer = config["transfer"]
+    found = {
+        "variant": config["name"],
+        "axis": config["axis"],
+        "method": transfer["source"] if transfer else config["method"],
+        "transfer": f"{transfer['source']}, {transfer['shallow_layers']} layers, {transfer['surgery']}" if transfer else None,
+        "seed": config["seed"],
+        "corpus": config["corpus"],
+        "stage": config["stage"],
+        "mlflow.source.name": f"stages/{config['stage']}.py",
+        "mlflow.source.type": "PROJECT",
+    }
+    return {key: str(value) for key, value in found.items() if value is not None}
+
+
+def sentence(config: Mapping[str, Any]) -> str:
+    """What a run is, in a sentence."""
+    name, seed, corpus = config["name"], config["seed"], config["corpus"]
+    languages = f"{config['source_language']}→{config['target_language']}"
+    transfer, axis = config["transfer"], config["axis"]
+    if config["stage"] == "pretrain":
+        return (
+            f"**{name}**, seed {seed}: a model pretrained by the method {config['method']} on {corpus} ({languages}, task A)."
+        )
+    if transfer:
+        learning = "go on learning" if transfer["train"] else "stay frozen"
+        return (
+            f"**{name}**, seed {seed}: a model trained on {corpus} ({languages}) that starts with the "
+            f"{transfer['shallow_layers']} shallowest layers of {transfer['source']}; these {learning}."
+        )
+    if axis is None:
+        return f"**{name}**, seed {seed}: the base model, trained on {corpus} ({languages}) from scratch."
+    values = flatten(config["values"])
+    changes = " and ".join(f"{path} = {_plain(values[path])}" for path in axis.split("+"))
+    return f"**{name}**, seed {seed}: the base model with {changes}, trained on {corpus} ({languages}) from scratch."
+
+
+def _plain(value: object) -> str:
+    """A value as params.yaml writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
