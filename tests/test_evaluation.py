@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-import toy
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
+import toy
 from translab.config import Decoding, Machine
 from translab.evaluation.evaluate import EvaluationError, evaluate
 from translab.evaluation.scoring import corpus_scores, sentence_statistics

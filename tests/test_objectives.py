@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
-import toy
 import torch
 from torch.nn import functional
 
+import toy
 from translab.config import ConfigError
 from translab.pretraining import build
 from translab.pretraining.masked import mask
@@ -97,7 +98,5 @@ def test_the_rate_rises_linearly_to_its_peak_and_then_falls(schedule: str) -> No
     values = toy.run(optimisation={"schedule": schedule, "warmup": 10, "updates": 100}).values.optimisation
     rates = [rate_factor(step, values) for step in range(100)]
     assert rates[:10] == pytest.approx([n / 10 for n in range(1, 11)])
-    assert all(later < earlier for earlier, later in zip(rates[9:], rates[10:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates[9:]))
     assert rates[-1] == pytest.approx(0.0 if schedule == "cosine" else math.sqrt(10 / 100))
-
-

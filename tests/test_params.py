@@ -80,8 +80,8 @@ def test_an_empty_delta_has_no_axis() -> None:
         (
             "small",
             {"model": {"heads": 1, "width": 32}},
-            "params.yaml: variants.small changes `model.heads` and `model.width`; a variant moves one value, so that its effect "
-            "has one cause: split it, or name it `with-small` if they belong together.",
+            "params.yaml: variants.small changes `model.heads` and `model.width`; a variant moves one value, so that its "
+            "effect has one cause: split it, or name it `with-small` if they belong together.",
         ),
     ],
 )

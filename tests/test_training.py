@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import safetensors.torch
-import toy
 import torch
 
+import toy
 from translab.config import Run
 from translab.files import sha256
 from translab.runs import load_objective, load_weights
@@ -116,7 +116,9 @@ def test_frozen_layers_keep_the_donors_values_and_tuned_ones_move(trained: Train
     parameters = metrics["parameters"]
     assert parameters["total"] - parameters["trainable"] == sum(given[name].numel() for name in shallow)
     assert json.loads((tuned / "metrics.json").read_text())["frozen"] == {}
-    assert not torch.equal(given["encoder.layers.1.feedforward.inner.weight"], after["encoder.layers.1.feedforward.inner.weight"])
+    assert not torch.equal(
+        given["encoder.layers.1.feedforward.inner.weight"], after["encoder.layers.1.feedforward.inner.weight"]
+    )
 
 
 def test_no_transferred_layer_is_scratch_to_the_byte(trained: Train) -> None:
@@ -158,7 +160,8 @@ def test_a_donor_that_does_not_fit_is_refused(trained: Train) -> None:
     with pytest.raises(TransferError) as error:
         trained("run", toy.run(stage="finetune", transfer=transfer(3, "frozen")), shallow)
     assert str(error.value).endswith(
-        "which 3 shallow layers need; choose a donor with as many encoder layers and the same kind of positions, or fewer layers."
+        "which 3 shallow layers need; "
+        "choose a donor with as many encoder layers and the same kind of positions, or fewer layers."
     )
     assert not (donor.parent / "run").exists(), "nothing is half-written"
 
@@ -169,8 +172,8 @@ def test_a_donor_that_does_not_fit_is_refused(trained: Train) -> None:
         (
             4,
             "frozen",
-            "params.yaml: sweep.shallow_layers holds 4, but a model with 2 encoder layers has depths 0 to 3 (1 is the embedding); "
-            "lower it or raise model.encoder_layers.",
+            "params.yaml: sweep.shallow_layers holds 4, "
+            "but a model with 2 encoder layers has depths 0 to 3 (1 is the embedding); lower it or raise model.encoder_layers.",
         ),
         (0, "frozen", "there is nothing to freeze in 0 shallow layers; give a depth of at least 1, or a surgery that trains."),
     ],

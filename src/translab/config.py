@@ -243,7 +243,9 @@ class TablePart(Part):
     file: str = Field(description="path, or name of a download, or of a member of `archive`")
     source: Column = Field(description="column of the source: a number from 1 (tsv), a name, or a path such as translation.en")
     target: Column = Field(description="column of the target")
-    group: Column | None = Field(default=None, description="column whose equal values stay in one split (a document, a speaker)")
+    group: Column | None = Field(
+        default=None, description="column whose equal values stay in one split (a document, a speaker)"
+    )
     tag: Column | None = Field(default=None, description="column of tags that probes select by")
 
 
@@ -427,7 +429,7 @@ def _sentence(group: Any, error: ValidationError, where: str) -> str:
     if kind == "missing":
         return f"{place} is missing; give it a value."
     if kind == "value_error":
-        return f"{place}: {str(first['ctx']['error'])}."
+        return f"{place}: {first['ctx']['error']!s}."
     found = f"found {first['input']!r}"
     return f"{place}: {first['msg'].lower()}, {found}."
 

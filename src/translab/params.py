@@ -1,7 +1,7 @@
 """The only reader of `params.yaml` (and of `corpora.yaml`): a stage instance gets the values it declares, and no others.
 
-What an instance declares stands in `dvc.yaml` under `params`. A value that a stage uses but does not declare would let DVC keep a
-stale result; here such a read fails with a `KeyError` instead, since the value is simply not in what `declared` returns.
+What an instance declares stands in `dvc.yaml` under `params`. A value that a stage uses but does not declare would let DVC keep
+a stale result; here such a read fails with a `KeyError` instead, since the value is simply not in what `declared` returns.
 """
 
 from __future__ import annotations
@@ -170,9 +170,7 @@ def ablation(values: dict[str, Any], variant: str, seed: int, languages: Mapping
     return _run({**changed, "method": {}}, name=variant, seed=seed, stage="ablate", task="b", axis=axis, **languages)
 
 
-def finetuning(
-    values: dict[str, Any], source: str, layers: int, surgery: str, seed: int, languages: Mapping[str, str]
-) -> Run:
+def finetuning(values: dict[str, Any], source: str, layers: int, surgery: str, seed: int, languages: Mapping[str, str]) -> Run:
     """The run of task B that begins with a donor's shallow layers."""
     what = check(Surgery, values["surgeries"][surgery], f"{PARAMS}: surgeries.{surgery}")
     transfer = {"source": source, "shallow_layers": layers, "surgery": surgery, "train": what.train, "dropout": what.dropout}

@@ -1,4 +1,4 @@
-"""How a stage starts and how it fails: a known error is one sentence on stderr and exit code 1; anything else keeps its traceback."""
+"""How a stage starts and fails: a known error is one sentence on stderr and exit code 1; anything else keeps its traceback."""
 
 from __future__ import annotations
 

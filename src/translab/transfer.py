@@ -1,11 +1,11 @@
 """Transfer of shallow layers: copy, freeze, prove.
 
-After Yosinski, Clune, Bengio & Lipson 2014, "How transferable are features in deep neural networks?", section 2: the first n layers
-come from a donor, the layers above are fresh, and the copied layers are either frozen or trained with the rest. Here depth is
-counted on the encoder: n = 1 is the source embedding, n = 1 + k adds encoder layers 1 to k.
+After Yosinski, Clune, Bengio & Lipson 2014, "How transferable are features in deep neural networks?", section 2: the first n
+layers come from a donor, the layers above are fresh, and the copied layers are either frozen or trained with the rest. Here
+depth is counted on the encoder: n = 1 is the source embedding, n = 1 + k adds encoder layers 1 to k.
 
-A donor is a file of tensors named as the Transformer names its own. The parts to copy are module objects of the receiving model,
-never name prefixes (`layers.1` is also the beginning of `layers.10`).
+A donor is a file of tensors named as the Transformer names its own. The parts to copy are module objects of the receiving
+model, never name prefixes (`layers.1` is also the beginning of `layers.10`).
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def transplant(model: Transformer, shallow_layers: int, donor: Mapping[str, Tens
             )
         if donor[name].shape != parameter.shape:
             raise TransferError(
-                f"{donor_name}: tensor `{name}` has shape {tuple(donor[name].shape)}, the model needs {tuple(parameter.shape)}; "
+                f"{donor_name}: tensor `{name}` has shape {tuple(donor[name].shape)}, "
+                f"the model needs {tuple(parameter.shape)}; "
                 f"donor and model must agree in width, feed-forward width and vocabulary."
             )
     for name, parameter in wanted.items():
@@ -87,7 +88,9 @@ def freeze(parts: list[nn.Module]) -> int:
     """
     parameters = [parameter for part in parts for parameter in part.parameters()]
     if not parameters:
-        raise TransferError("there is nothing to freeze in 0 shallow layers; give a depth of at least 1, or a surgery that trains.")
+        raise TransferError(
+            "there is nothing to freeze in 0 shallow layers; give a depth of at least 1, or a surgery that trains."
+        )
     for parameter in parameters:
         parameter.requires_grad_(False)
     return sum(parameter.numel() for parameter in parameters)

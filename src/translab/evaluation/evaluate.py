@@ -36,7 +36,9 @@ class EvaluationError(ValueError):
     """A model or a test set is not there."""
 
 
-def evaluate(name: str, seeds: Sequence[int], *, runs: Path, text: Path, folder: Path, decoding: Decoding, machine: Machine) -> None:
+def evaluate(
+    name: str, seeds: Sequence[int], *, runs: Path, text: Path, folder: Path, decoding: Decoding, machine: Machine
+) -> None:
     """Evaluate all seeds of one model and write `<folder>/<seed>/`, whole or not at all.
 
     Args:
@@ -58,7 +60,9 @@ def evaluate(name: str, seeds: Sequence[int], *, runs: Path, text: Path, folder:
         for seed in seeds:
             run_folder = runs / str(seed)
             if not (run_folder / "config.json").is_file():
-                raise EvaluationError(f"{run_folder} holds no run; train it with `make repro`, or take {seed} out of sweep.seeds.")
+                raise EvaluationError(
+                    f"{run_folder} holds no run; train it with `make repro`, or take {seed} out of sweep.seeds."
+                )
             start = time.perf_counter()
             _evaluate_run(run_folder, text, temporary / str(seed), decoding, machine)
             logger.info("%s, seed %d: evaluated in %.1f s", name, seed, time.perf_counter() - start)

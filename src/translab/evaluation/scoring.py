@@ -51,12 +51,15 @@ def _ter(language: str) -> TER:
     return TER(asian_support=True, normalized=True) if language == "zh" else TER()
 
 
-def corpus_scores(sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], language: str) -> dict[str, Any]:
+def corpus_scores(
+    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], language: str
+) -> dict[str, Any]:
     """Scores of a test set.
 
     Returns:
-        `bleu` by tokeniser, `chrf`, `ter` (each with score and signature), `length_ratio` (output over reference, in the primary
-        tokeniser's tokens), `exact_match` (share of outputs equal to the reference), and BLEU and chrF `by_length` of the source.
+        `bleu` by tokeniser, `chrf`, `ter` (each with score and signature), `length_ratio` (output over reference, in tokens of
+        the primary tokeniser), `exact_match` (share of outputs equal to the reference), and BLEU and chrF `by_length` of the
+        source.
     """
     first = tokenisers(language)[0]
     scores: dict[str, Any] = {"bleu": {}}
@@ -81,7 +84,11 @@ def _by_length(
 ) -> list[dict[str, Any]]:
     buckets = []
     for lower, upper in zip(LENGTHS, [*(bound - 1 for bound in LENGTHS[1:]), None], strict=True):
-        rows = [row for row, text in enumerate(sources) if lower <= len(text.split()) and (upper is None or len(text.split()) <= upper)]
+        rows = [
+            row
+            for row, text in enumerate(sources)
+            if lower <= len(text.split()) and (upper is None or len(text.split()) <= upper)
+        ]
         if rows:
             outputs, right = [hypotheses[row] for row in rows], [references[row] for row in rows]
             buckets.append(

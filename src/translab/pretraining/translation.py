@@ -68,9 +68,7 @@ class Translation(Objective):
 
     def samples(self, sources: Sequence[str]) -> list[str]:
         """Greedy translations."""
-        hypotheses = translate(
-            self.network, self.sources(sources), beam=1, length_penalty=0.0, batch_tokens=self.batch_tokens
-        )
+        hypotheses = translate(self.network, self.sources(sources), beam=1, length_penalty=0.0, batch_tokens=self.batch_tokens)
         return decode(self.vocabularies.target, [hypothesis.tokens for hypothesis in hypotheses])
 
 

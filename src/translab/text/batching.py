@@ -2,8 +2,8 @@
 
 Shapes: B sentences of a batch · S source length · T target length, both with padding.
 
-Order is a function of the run's seed alone. It does not depend on the model, so variants of one seed see the same batches in the
-same order.
+Order is a function of the run's seed alone. It does not depend on the model, so variants of one seed see the same batches in
+the same order.
 """
 
 from __future__ import annotations

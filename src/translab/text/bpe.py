@@ -39,15 +39,15 @@ def train(texts: Iterable[str], types: int, where: str) -> Tokenizer:
             f"{where} is {types}, but the training text has {len(characters)} different characters and there are "
             f"{len(SPECIALS)} special types; give at least {least}."
         )
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always"),
             pre_tokenizers.Punctuation("isolated"),
             pre_tokenizers.Digits(individual_digits=True),
         ]
     )
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")  # type: ignore[assignment]
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     # Text that happens to contain "[END]" is text, not the special type.
     tokenizer.encode_special_tokens = True
     trainer = trainers.BpeTrainer(vocab_size=types, special_tokens=list(SPECIALS), show_progress=False)

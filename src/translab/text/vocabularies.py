@@ -1,7 +1,7 @@
 """The vocabularies of an experiment: one of the source side, one of each task's target side.
 
-All models of a comparison share them. The source vocabulary is learned from the sources of A and B together. The target side has
-one vocabulary for both tasks if they translate into the same language, and one for each if not.
+All models of a comparison share them. The source vocabulary is learned from the sources of A and B together. The target side
+has one vocabulary for both tasks if they translate into the same language, and one for each if not.
 """
 
 from __future__ import annotations

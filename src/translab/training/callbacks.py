@@ -1,4 +1,4 @@
-"""What happens at each validation: record, remember the best weights, show samples, stop when nothing improves; and progress."""
+"""What happens at each validation: record, keep the best weights, show samples, stop when nothing improves; and progress."""
 
 from __future__ import annotations
 

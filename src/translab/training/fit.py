@@ -1,8 +1,8 @@
 """The training loop: one objective, one network, PyTorch Lightning around it.
 
 AdamW (Loshchilov & Hutter 2019) with β = (0.9, 0.98) and ε = 1e-9 (Vaswani et al. 2017, section 5.3); weight decay acts on
-matrices and not on biases or normalisation gains. Validation comes every `validate_every` updates; training ends at `updates`, or
-after `patience` validations in a row without a lower validation loss.
+matrices and not on biases or normalisation gains. Validation comes every `validate_every` updates; training ends at `updates`,
+or after `patience` validations in a row without a lower validation loss.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from pytorch_lightning.utilities.model_summary import ModelSummary
+from pytorch_lightning.utilities.model_summary.model_summary import ModelSummary
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -136,6 +136,8 @@ def fit(
     """
     torch.set_num_threads(machine.threads)
     use_fast_matrix_products()
+    # Deterministic algorithms also fill every new tensor with NaN; no result depends on it, and it costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(dropout_seed)
     every = max(1, len(train) // max(1, len(valid)))
     seen = train.take(range(0, len(train), every)[: len(valid)])
@@ -174,7 +176,9 @@ def fit(
             signal.signal(signal.SIGTERM, handler)
     total = time.perf_counter() - start
     if watch.not_finite_at is not None:
-        good = f"the last validation, at update {watch.history[-1].step}, was good" if watch.history else "no validation was good"
+        good = (
+            f"the last validation, at update {watch.history[-1].step}, was good" if watch.history else "no validation was good"
+        )
         raise TrainingError(
             f"training: the loss is not a number after update {watch.not_finite_at} ({good}); "
             f"lower optimisation.learning_rate or raise optimisation.warmup."

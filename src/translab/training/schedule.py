@@ -1,7 +1,7 @@
 """The learning rate as a function of the step.
 
-Both shapes rise linearly over the warm-up. `inverse-square-root` is that of Vaswani et al. 2017 (section 5.3), scaled so that its
-peak is 1; `cosine` that of Loshchilov & Hutter 2017 ("SGDR", equation 5) without restarts, down to 0 at the last update.
+Both shapes rise linearly over the warm-up. `inverse-square-root` is that of Vaswani et al. 2017 (section 5.3), scaled so that
+its peak is 1; `cosine` that of Loshchilov & Hutter 2017 ("SGDR", equation 5) without restarts, down to 0 at the last update.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from translab.pretraining.objective import Objective, Vocabularies
 from translab.runs import BEST, LAST, load_weights, table, write_weights
 from translab.seeds import stream
 from translab.text import bpe
-from translab.text.batching import Examples, fitting
+from translab.text.batching import fitting
 from translab.training.fit import Fit, TrainingError, fit
 from translab.transfer import fingerprints, freeze, transplant
 
@@ -97,7 +97,9 @@ def train(
     after = fingerprints(objective.network)
     if before != after:
         moved = [name for name in before if before[name] != after.get(name)]
-        raise TrainingError(f"{folder}: {', '.join(moved)} should be frozen but changed in training; this is a defect of translab.")
+        raise TrainingError(
+            f"{folder}: {', '.join(moved)} should be frozen but changed in training; this is a defect of translab."
+        )
     references = dict(zip(*valid_pairs, strict=True))
     _write(folder, run, result, objective.network, after, tokenizers, references)
     write_json(cost, _cost(run, result))

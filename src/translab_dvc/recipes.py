@@ -1,0 +1,188 @@
+"""Recipes: named overlays on `params.yaml` (`recipes/<name>.yaml`), such as `make repro RECIPE=smoke`.
+
+Applying a recipe rewrites `params.yaml` from the committed one, comments and all, so recipes never add up, what is in force
+is what `git diff params.yaml` shows, and `git checkout params.yaml` goes back. The sections that make the grid (`methods`,
+`variants`, `surgeries`, `sweep`) are replaced as a whole; in the others a recipe gives single values, which must exist
+already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from translab import config
+from translab.config import ConfigError, check, nearest
+from translab.params import PARAMS, read_yaml, with_delta
+
+RECIPES = Path("recipes")
+STAMP = Path(".cache/recipe.sha256")
+GRID_SECTIONS = ("methods", "variants", "surgeries", "sweep")
+SECTIONS: dict[str, type[config.Values]] = {
+    "data": config.Data,
+    "cleaning": config.Cleaning,
+    "splitting": config.Splitting,
+    "text": config.Text,
+    "model": config.Model,
+    "batch": config.Batch,
+    "optimisation": config.Optimisation,
+    "machine": config.Machine,
+    "decoding": config.Decoding,
+    "statistics": config.Statistics,
+    "sweep": config.Sweep,
+}
+VARIANT_SECTIONS = ("data", "model", "batch", "optimisation", "machine")
+
+
+def names(root: Path) -> list[str]:
+    """The recipes of a project."""
+    return sorted(path.stem for path in (root / RECIPES).glob("*.yaml"))
+
+
+def overlay(base: str, recipe: Mapping[str, Any], where: str) -> str:
+    """The text of `params.yaml` with a recipe's values in it.
+
+    Args:
+        base: text of the `params.yaml` to start from.
+        recipe: the recipe's sections.
+        where: the recipe's file, as a user would name it.
+
+    Raises:
+        ConfigError: if the recipe names a section or a value that does not exist.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 128
+    values = yaml.load(base)
+    for section, change in recipe.items():
+        if section not in values:
+            raise ConfigError(f"{where}: there is no section `{section}` in {PARAMS}.{nearest(section, list(values))}")
+        if section in GRID_SECTIONS:
+            values[section] = change
+        else:
+            _merge(values[section], change, f"{where}: {section}")
+    text = io.StringIO()
+    yaml.dump(values, text)
+    return text.getvalue()
+
+
+def _merge(values: Any, change: Any, where: str) -> None:
+    if not isinstance(change, Mapping):
+        raise ConfigError(f"{where} is {change!r}; a recipe gives this section's values by name.")
+    for key, value in change.items():
+        if key not in values:
+            raise ConfigError(f"{where}.{key} is not a value of {PARAMS}.{nearest(key, list(values))}")
+        if isinstance(values[key], Mapping):
+            _merge(values[key], value, f"{where}.{key}")
+        else:
+            values[key] = value
+
+
+def check_values(values: Mapping[str, Any], where: str) -> None:
+    """Check all of `params.yaml` at once: every section, every method, every variant, and the names that the sweep uses.
+
+    Raises:
+        ConfigError: for the first value that is wrong.
+    """
+    for section, group in SECTIONS.items():
+        check(group, values.get(section), f"{where}: {section}")
+    for name, own in values["methods"].items():
+        if name not in config.METHOD_VALUES:
+            raise ConfigError(f"{where}: methods.{name} is not a method.{nearest(name, list(config.METHOD_VALUES))}")
+        check(config.METHOD_VALUES[name], own, f"{where}: methods.{name}")
+    for name, own in values["surgeries"].items():
+        check(config.Surgery, own, f"{where}: surgeries.{name}")
+    base = {section: values[section] for section in VARIANT_SECTIONS}
+    for name, delta in values["variants"].items():
+        changed, _ = with_delta(base, delta, name)
+        for section, own in changed.items():
+            check(SECTIONS[section], own, f"{where}: variants.{name}: {section}")
+    for key, section in (("sources", "methods"), ("surgeries", "surgeries")):
+        for name in values["sweep"][key]:
+            if name not in values[section]:
+                known = list(values[section])
+                raise ConfigError(f"{where}: sweep.{key} has `{name}`, which is not among {section}.{nearest(name, known)}")
+
+
+def committed(root: Path) -> str:
+    """The text of `params.yaml` in the last commit.
+
+    Raises:
+        ConfigError: outside a git checkout.
+    """
+    shown = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], cwd=root, capture_output=True, text=True, check=False)
+    if shown.returncode:
+        raise ConfigError(f"{PARAMS} is not in a git commit here; a recipe starts from the committed file, so commit it first.")
+    return shown.stdout
+
+
+def apply(name: str, root: Path) -> None:
+    """Rewrite `params.yaml` as the committed one with a recipe's values.
+
+    Raises:
+        ConfigError: if there is no such recipe, if it is wrong, or if edits in `params.yaml` would be lost.
+    """
+    if name not in names(root):
+        raise ConfigError(f"there is no recipe `{name}` in {RECIPES}/.{nearest(name, names(root))}")
+    base = committed(root)
+    params, stamp = root / PARAMS, root / STAMP
+    present = params.read_text(encoding="utf-8") if params.exists() else base
+    known = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
+    if present != base and _digest(present) != known:
+        raise ConfigError(
+            f"{PARAMS} has edits of your own that the recipe `{name}` would overwrite; "
+            f"commit them, or drop them with `git checkout {PARAMS}`, then apply the recipe."
+        )
+    where = f"{RECIPES}/{name}.yaml"
+    text = overlay(base, read_yaml(root / where) or {}, where)
+    check_values(YAML(typ="safe", pure=True).load(text), where)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(_digest(text), encoding="utf-8")
+    aside = params.with_name(f"{PARAMS}.aside")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, params)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _headline(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m translab_dvc.recipes", description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="all recipes, one a line")
+    commands.add_parser("apply", help=f"write a recipe's values into {PARAMS}").add_argument("name")
+    commands.add_parser("check", help=f"check all values of {PARAMS}")
+    options = parser.parse_args(arguments)
+    root = Path()
+    try:
+        if options.command == "apply":
+            apply(options.name, root)
+            print(f"{PARAMS} holds the recipe `{options.name}` now (`git diff {PARAMS}`); `git checkout {PARAMS}` goes back.")
+        elif options.command == "check":
+            check_values(read_yaml(root / PARAMS), PARAMS)
+        else:
+            for name in names(root):
+                print(f"{name:20} {_headline(root / RECIPES / f'{name}.yaml')}")
+    except ConfigError as error:
+        print(f"recipes: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
