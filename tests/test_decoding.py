@@ -255,3 +255,13 @@ def test_at_the_limit_only_the_end_is_possible() -> None:
     expected: Tensor = logits.log_softmax(1)
     assert ids[0, 0] == END and gains[0, 0] == pytest.approx(expected[0, END].item(), abs=1e-5) and gains[0, 1] == -math.inf
     assert ids[1].tolist() == [12, 11] and gains[1].tolist() == pytest.approx(expected[1, [12, 11]].tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_model_that_finds_all_types_alike_takes_those_with_the_smallest_ids(beam: int) -> None:
+    model = build(sharpness=0.0)
+    with torch.no_grad():
+        model.output.bias.zero_()
+    hypotheses = search(model, sentences(), beam=beam, length_penalty=0.0)
+    # [END] is the smallest id of all that may be chosen, and a longer translation is never more probable.
+    assert [hypothesis.tokens for hypothesis in hypotheses] == [[]] * len(LENGTHS)

@@ -138,7 +138,8 @@ def test_only_the_comparison_depends_on_its_code(stage: str) -> None:
 
 def test_outputs_of_the_grid_are_cached_so_that_the_run_cache_works() -> None:
     for name, stage in PIPELINE.items():
-        if name != "compare":
+        # The comparison writes for git; a store must be filled, not its receipt restored from a cache.
+        if name not in ("compare", "publish"):
             entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
             assert all(isinstance(entry, str) for entry in entries), f"dvc.yaml: an output of {name} has options"
 

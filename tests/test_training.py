@@ -218,3 +218,18 @@ def test_a_subset_is_drawn_by_the_runs_seed(trained: Train) -> None:
     assert str(error.value) == (
         'params.yaml: data.training_pairs is 201, but toy has 200 training pairs; give at most that, or "all".'
     )
+
+
+def test_dropout_in_transferred_layers_is_a_value(trained: Train) -> None:
+    donor = trained("donor", toy.run(seed=3))
+    weights = [
+        load_weights(
+            trained(
+                f"dropout-{dropout}",
+                toy.run(stage="finetune", transfer=transfer(3, "frozen") | {"dropout": dropout}, model={"dropout": 0.5}),
+                donor,
+            )
+        )
+        for dropout in (True, False)
+    ]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -132,7 +132,7 @@ def _search(
         candidates = (scores[:, :, None] + gains.view(-1, beam, gains.size(-1))).flatten(1)  # [B, k·n]
         candidates, order = candidates.sort(dim=1, descending=True, stable=True)
         parents = order // gains.size(-1)
-        ids = ids.view(len(places), -1).gather(1, order)
+        ids = ids.reshape(len(places), -1).gather(1, order)
 
         ends = (ids[:, :beam] == END) & (candidates[:, :beam] > IMPOSSIBLE)
         ended = torch.where(ends, candidates[:, :beam] / length**length_penalty, IMPOSSIBLE)
