@@ -142,6 +142,7 @@ ROOT = Path(__file__).parent.parent
 def test_the_projects_own_values_make_runs_of_all_three_kinds() -> None:
     masked = pretraining(declared("pretrain", root=ROOT, method="masked", seed=1), "masked", 1, LANGUAGES)
     assert (masked.task, masked.method, masked.axis, masked.transfer) == ("a", "masked", None, None)
+    assert masked.values.optimisation.updates == 1500, "a method may have its own"
 
     variant = ablation(declared("ablate", root=ROOT, variant="heads-1", seed=2), "heads-1", 2, LANGUAGES)
     assert (variant.task, variant.axis, variant.values.model.heads, variant.seed) == ("b", "model.heads", 1, 2)
@@ -165,3 +166,11 @@ def test_the_grid_lists_every_model_once_in_the_order_of_the_values() -> None:
         ("translation-1-frozen", "finetune"),
         ("translation-3-frozen", "finetune"),
     ]
+
+
+def test_a_methods_own_value_must_exist() -> None:
+    values = declared("pretrain", root=ROOT, method="masked", seed=1)
+    values["methods"]["masked"]["optimisation"] = {"update": 7}
+    with pytest.raises(ConfigError) as error:
+        pretraining(values, "masked", 1, LANGUAGES)
+    assert str(error.value) == ("params.yaml: methods.masked.optimisation.update is not a known value. Did you mean `updates`?")

@@ -126,7 +126,7 @@ def test_going_back_is_a_git_checkout_after_which_any_recipe_applies(project: Pa
 
 def test_edits_of_ones_own_are_not_overwritten(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params = project / "params.yaml"
-    edited = params.read_text().replace("dropout: 0.1", "dropout: 0.25")
+    edited = params.read_text().replace("width: 64", "width: 32")
     params.write_text(edited)
     assert recipes.main(["apply", "slow"]) == 1
     assert capsys.readouterr().err == (

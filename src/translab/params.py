@@ -148,6 +148,8 @@ def grid(values: Mapping[str, Any]) -> list[GridName]:
 def pretraining(values: dict[str, Any], method: str, seed: int, languages: Mapping[str, str]) -> Run:
     """The run of a pretraining method on task A.
 
+    A method may have its own values of the section `optimisation`: what suits translation need not suit a cloze task.
+
     Args:
         values: what the instance declares.
         method: its name.
@@ -157,11 +159,29 @@ def pretraining(values: dict[str, Any], method: str, seed: int, languages: Mappi
     Raises:
         ConfigError: if a value is wrong, here and in the two functions below.
     """
-    own = values["methods"][method]
-    if method in METHOD_VALUES:
-        check(METHOD_VALUES[method], own, f"{PARAMS}: methods.{method}")
-    values = {**_sections(values), "data": {"training_pairs": "all"}, "method": own}
+    sections = _sections(values)
+    own, sections["optimisation"] = method_values(method, values["methods"][method], sections["optimisation"], PARAMS)
+    values = {**sections, "data": {"training_pairs": "all"}, "method": own}
     return _run(values, name=method, seed=seed, stage="pretrain", task="a", method=method, **languages)
+
+
+def method_values(
+    method: str, entry: Mapping[str, Any], optimisation: Mapping[str, Any], file: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A method's own values, and the section `optimisation` with what the method needs otherwise.
+
+    Raises:
+        ConfigError: if a value does not exist or is out of bounds.
+    """
+    where = f"{file}: methods.{method}"
+    own = dict(entry)
+    changes = own.pop("optimisation", {})
+    for name in changes:
+        if name not in optimisation:
+            raise ConfigError(f"{where}.optimisation.{name} is not a known value.{nearest(name, list(optimisation))}")
+    if method in METHOD_VALUES:
+        check(METHOD_VALUES[method], own, where)
+    return own, {**optimisation, **changes}
 
 
 def ablation(values: dict[str, Any], variant: str, seed: int, languages: Mapping[str, str]) -> Run:

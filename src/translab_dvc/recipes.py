@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 
 from translab import config
 from translab.config import ConfigError, check, nearest
-from translab.params import PARAMS, read_yaml, with_delta
+from translab.params import PARAMS, method_values, read_yaml, with_delta
 
 RECIPES = Path("recipes")
 STAMP = Path(".cache/recipe.sha256")
@@ -98,7 +98,8 @@ def check_values(values: Mapping[str, Any], where: str) -> None:
     for name, own in values["methods"].items():
         if name not in config.METHOD_VALUES:
             raise ConfigError(f"{where}: methods.{name} is not a method.{nearest(name, list(config.METHOD_VALUES))}")
-        check(config.METHOD_VALUES[name], own, f"{where}: methods.{name}")
+        _, optimisation = method_values(name, own, values["optimisation"], where)
+        check(config.Optimisation, optimisation, f"{where}: methods.{name}.optimisation")
     for name, own in values["surgeries"].items():
         check(config.Surgery, own, f"{where}: surgeries.{name}")
     base = {section: values[section] for section in VARIANT_SECTIONS}
