@@ -157,34 +157,21 @@ def _transfers(transfers: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) 
 
 
 def _curves(grid: Grid, curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Learning curves of every model, on the same axes."""
-    stages = ("ablate", "finetune", "pretrain")
-    cells = sorted((cell for cell in grid.cells.values() if not cell.problems), key=lambda cell: stages.index(cell.stage))
-    losses = [
-        row[key]
-        for cell in cells
-        for run in cell.runs.values()
-        for row in run.history
-        for key in ("train_loss", "valid_loss")
-        if key in row and row[key] > 0
-    ]
-    if not losses:
-        return []
-    steps = max(row["step"] for cell in cells for run in cell.runs.values() for row in run.history)
-    box = {"steps": steps, "low": 0.9 * min(losses), "high": 1.1 * max(losses)}
-    return [
-        {
-            "name": cell.name,
-            "stage": cell.stage,
-            "figure": figures.curves(
-                cell.name,
-                [run.history for run in cell.runs.values()],
-                [row for row in curves if row["name"] == cell.name],
-                box,
-            ),
-        }
-        for cell in cells
-    ]
+    """Learning curves of every model; those of one task share their axes, so that they can be compared."""
+    cells = [cell for cell in grid.cells.values() if not cell.problems and any(run.history for run in cell.runs.values())]
+    figured = []
+    for task in (("ablate", "finetune"), ("pretrain",)):
+        alike = sorted((cell for cell in cells if cell.stage in task), key=lambda cell: task.index(cell.stage))
+        rows = [row for cell in alike for run in cell.runs.values() for row in run.history]
+        losses = [row[key] for row in rows for key in ("train_loss", "valid_loss") if row.get(key, 0) > 0]
+        if not losses:
+            continue
+        box = {"steps": max(row["step"] for row in rows), "low": 0.9 * min(losses), "high": 1.1 * max(losses)}
+        for cell in alike:
+            histories = [run.history for run in cell.runs.values()]
+            mean = [row for row in curves if row["name"] == cell.name]
+            figured.append({"name": cell.name, "stage": cell.stage, "figure": figures.curves(cell.name, histories, mean, box)})
+    return figured
 
 
 def _attention(run: Run | None) -> list[dict[str, Any]]:
