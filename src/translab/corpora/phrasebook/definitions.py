@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from translab.config import nearest
 from translab.corpora.phrasebook.english import INFLECTIONS
@@ -43,7 +44,7 @@ class WordClass:
     defaults: Mapping[str, str]
     once: bool = field(metadata={"description": "a sense occurs at most once in a sentence"})
 
-    @property
+    @cached_property
     def request(self) -> tuple[str, ...]:
         """The features by which a rule asks for a word of this class."""
         inflected = ("form",) if self.forms else ()

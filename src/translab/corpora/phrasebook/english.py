@@ -10,6 +10,9 @@ import re
 from collections.abc import Callable
 
 VOWELS = "aeiou"
+PUNCTUATION = ".,?!"
+MARK = "\ue000"
+"""Stands before a word whose place in the sentence is asked for; a character that no text uses."""
 
 
 def plural(noun: str) -> str:
@@ -100,13 +103,30 @@ def sentence(text: str, vowel_sounds: frozenset[str], consonant_sounds: frozense
     >>> sentence("a  apple , a hour .", frozenset({"hour"}), frozenset())
     'An apple, an hour.'
     """
-    words = text.split()
+    return marked_sentence(text, vowel_sounds, consonant_sounds)[0]
+
+
+def marked_sentence(text: str, vowel_sounds: frozenset[str], consonant_sounds: frozenset[str]) -> tuple[str, list[int]]:
+    """The written sentence, and for every `MARK` in the text the index (from 0) of the word it stands in.
+
+    >>> marked_sentence(f"a {MARK}apple , a {MARK}hour .", frozenset({"hour"}), frozenset())
+    ('An apple, an hour.', [1, 3])
+    """
+    words: list[str] = []
+    marks: list[int] = []
+    for token in text.split():
+        word = token.replace(MARK, "")
+        marks += [len(words)] * (len(token) - len(word))
+        if word[0] in PUNCTUATION and words:
+            words[-1] += word
+        else:
+            words.append(word)
     for i, word in enumerate(words[:-1]):
-        following = words[i + 1].rstrip(".,?!")
+        following = words[i + 1].rstrip(PUNCTUATION)
         if word == "a" and following not in consonant_sounds and (following[0].lower() in VOWELS or following in vowel_sounds):
-            words[i] = "an"
-    joined = re.sub(r" ([.,?!])", r"\1", " ".join(words))
-    return joined[:1].upper() + joined[1:]
+            words[i] += "n"
+    joined = " ".join(words)
+    return joined[:1].upper() + joined[1:], marks
 
 
 def _first(phrase: str) -> tuple[str, str]:

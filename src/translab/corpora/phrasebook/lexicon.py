@@ -1,6 +1,7 @@
 """The lexicon: senses of words, as the data files list them.
 
-A *sense* is one meaning of a word: one English and one Chinese side, and a value for each feature of its word class.
+A *sense* is one meaning of a word: an English side, a Chinese side (a list, where translators write one or the other), and a
+value for each feature of its word class.
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ class Sense:
 
     word_class: str
     english: str
-    chinese: str
+    variants: tuple[str, ...] = field(metadata={"description": "Chinese sides that a translator may use for one another"})
     features: Mapping[str, tuple[str, ...]]
     own: Mapping[str, str] = field(metadata={"description": "fields, and forms that are spelt irregularly"})
-    group: str = field(metadata={"description": "senses of one group exclude each other in a sentence (I, we)"})
+    group: str | None = field(metadata={"description": "senses of one group exclude each other in a sentence (I, we)"})
     where: str
+
+    @property
+    def chinese(self) -> str:
+        """The first variant, which names the sense."""
+        return self.variants[0]
 
     @property
     def name(self) -> str:
@@ -46,23 +52,25 @@ def check_duplicates(senses: list[Sense]) -> None:
     """Refuse a sense that is written twice."""
     seen: dict[tuple[object, ...], Sense] = {}
     for sense in senses:
-        first = seen.setdefault((sense.word_class, sense.name), sense)
-        if first is not sense:
-            message = f"the sense {sense.name} of {sense.word_class} stands at {first.where} already; remove one of them."
-            raise Item(sense.where, "").error(message)
+        for variant in sense.variants:
+            first = seen.setdefault((sense.word_class, sense.english, variant), sense)
+            if first is not sense:
+                name = f"{sense.english}/{variant}"
+                message = f"the sense {name} of {sense.word_class} stands at {first.where} already; remove one of them."
+                raise Item(sense.where, "").error(message)
 
 
-def realise(definitions: Definitions, sense: Sense, request: Mapping[str, str]) -> dict[str, str]:
-    """Both sides of a sense in the form asked for, and its fields."""
-    outputs = {"en": sense.english, "zh": sense.chinese}
+def realise(definitions: Definitions, sense: Sense, request: Mapping[str, str]) -> list[dict[str, str]]:
+    """Both sides of a sense in the form asked for, and its fields, once for each Chinese variant."""
+    fields = {name: sense.own[name] for name in definitions.words[sense.word_class].fields}
     forms = definitions.words[sense.word_class].forms
-    if forms:
-        form = forms[request["form"]]
-        inflection = form.english if isinstance(form.english, str) else form.english[request["agreement"]]
-        outputs["en"] = sense.own.get(inflection) or INFLECTIONS[inflection](sense.english)
-        outputs["zh"] = sense.own.get(f"zh-{request['form']}") or form.chinese.replace("{}", sense.chinese)
-    outputs |= {name: sense.own[name] for name in definitions.words[sense.word_class].fields}
-    return outputs
+    if not forms:
+        return [{"en": sense.english, "zh": variant, **fields} for variant in sense.variants]
+    form = forms[request["form"]]
+    inflection = form.english if isinstance(form.english, str) else form.english[request["agreement"]]
+    english = sense.own.get(inflection) or INFLECTIONS[inflection](sense.english)
+    irregular = sense.own.get(f"zh-{request['form']}")
+    return [{"en": english, "zh": irregular or form.chinese.replace("{}", variant), **fields} for variant in sense.variants]
 
 
 def _sense(definitions: Definitions, name: str, entry: Item) -> Sense:
@@ -81,9 +89,13 @@ def _sense(definitions: Definitions, name: str, entry: Item) -> Sense:
         features[feature] = tuple(definitions.check_value(feature, value, entries.get(feature, entry)) for value in values)
     own = {key: value.text() for key, value in entries.items() if key not in features and key not in ("en", "zh", "group")}
     own |= {key: value for key, value in word_class.defaults.items() if key in word_class.fields and key not in own}
-    english, chinese = entries["en"].text(), entries["zh"].text()
-    group = entries["group"].text() if "group" in entries else f"{name} {english}/{chinese}"
-    return Sense(name, english, chinese, features, own, group, entry.where)
+    english, variants = entries["en"].text(), tuple(variant.text() for variant in entries["zh"].variants())
+    irregular = [key for key in own if key.startswith("zh-")]
+    if irregular and len(variants) > 1:
+        message = f"a sense with irregular Chinese forms (`{irregular[0]}`) has one Chinese side, found {len(variants)}."
+        raise entries["zh"].error(message)
+    group = entries["group"].text() if "group" in entries else f"{name} {english}/{variants[0]}"
+    return Sense(name, english, variants, features, own, group if word_class.once else None, entry.where)
 
 
 def _used(form: Form) -> list[str]:
@@ -91,11 +103,12 @@ def _used(form: Form) -> list[str]:
 
 
 def _check_sides(entries: Mapping[str, Item]) -> None:
-    english, chinese = entries["en"], entries["zh"]
+    english = entries["en"]
     if not english.text() or not english.text().isascii():
         raise english.error(f"the English side must be ASCII text, found `{english.text()}`.")
-    if not chinese.text() or not is_chinese(chinese.text()):
-        raise chinese.error(f"the Chinese side must be Chinese characters, found `{chinese.text()}`.")
+    for chinese in entries["zh"].variants():
+        if not chinese.text() or not is_chinese(chinese.text()):
+            raise chinese.error(f"the Chinese side must be Chinese characters, found `{chinese.text()}`.")
 
 
 def is_chinese(text: str) -> bool:

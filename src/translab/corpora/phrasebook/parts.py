@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from translab.config import nearest
 from translab.corpora.phrasebook.definitions import Definitions
@@ -37,13 +38,22 @@ class Part:
     terms: Mapping[str, Term]
     where: str
 
+    @cached_property
+    def signature(self) -> tuple[object, ...]:
+        """What the part is, whatever it is called and wherever it stands."""
+        return self.symbol, *((feature, term.variables, term.constants) for feature, term in self.terms.items())
+
+    @cached_property
+    def _variables(self) -> tuple[str, ...]:
+        return tuple(variable for term in self.terms.values() for variable in term.variables)
+
     def term(self, feature: str) -> Term:
         """What the part says about a feature."""
         return self.terms.get(feature, ANY)
 
     def known(self, environment: Environment) -> tuple[str | None, ...]:
         """The values of the part's variables; all that its nodes depend on."""
-        return tuple(environment.get(variable) for term in self.terms.values() for variable in term.variables)
+        return tuple(environment.get(variable) for variable in self._variables)
 
     def choice(self, definitions: Definitions, feature: str, environment: Environment) -> Choice:
         """The values that a feature of the part may have, with their weights."""

@@ -59,6 +59,12 @@ class Item:
             raise self.error("expected a list here.")
         return self.value
 
+    def variants(self) -> list[Item]:
+        """The value and its variants: a list that is not empty, or the one value that stands in its place."""
+        if isinstance(self.value, list) and not self.value:
+            raise self.error("expected at least one variant here.")
+        return self.value if isinstance(self.value, list) else [self]
+
     def words(self) -> list[str]:
         """The value, which must be words separated by spaces, or a list of them."""
         if isinstance(self.value, str):
