@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -12,9 +15,11 @@ from sacrebleu.metrics.ter import TER
 
 import toy
 from translab.config import Decoding, Machine
-from translab.evaluation.evaluate import EvaluationError, evaluate
+from translab.evaluation.acceptance import accepted
+from translab.evaluation.errors import EvaluationError
+from translab.evaluation.evaluate import evaluate
 from translab.evaluation.scoring import corpus_scores, sentence_statistics
-from translab.files import read_table, sha256
+from translab.files import read_table, sha256, write_json
 from translab.training.train import train
 
 OUTPUTS = ["我打了你。", "狗咬了人。", "今天天气很好。"]
@@ -41,6 +46,28 @@ def test_other_languages_are_scored_by_13a() -> None:
 def test_length_buckets_hold_each_sentence_once() -> None:
     buckets = corpus_scores(SOURCES, OUTPUTS, REFERENCES, "zh")["by_length"]
     assert [(bucket["lower"], bucket["upper"], bucket["sentences"]) for bucket in buckets] == [(1, 5, 2), (6, 10, 1)]
+
+
+def test_statistics_made_once_give_what_sacrebleu_gives_when_it_is_asked_for_each_score() -> None:
+    outputs, references, sources = ([*OUTPUTS, *REFERENCES, ""], [*REFERENCES, *REFERENCES, "我。"], [*SOURCES, *SOURCES, "I."])
+    scores, rows = corpus_scores(sources, outputs, references, "zh"), sentence_statistics(outputs, references, "zh")
+    ter = TER(asian_support=True, normalized=True)
+    for name, metric in (("chrf", CHRF()), ("ter", ter)):
+        score = metric.corpus_score(outputs, [references]).score
+        assert scores[name] == {"score": score, "signature": str(metric.get_signature())}
+    for tokeniser in ("zh", "char"):
+        bleu = BLEU(tokenize=tokeniser)
+        score = bleu.corpus_score(outputs, [references])
+        assert scores["bleu"][tokeniser] == {"score": score.score, "signature": str(bleu.get_signature())}
+        if tokeniser == "zh":
+            assert scores["length_ratio"] == score.ratio
+    for bucket in scores["by_length"]:
+        members = [row for row, text in enumerate(sources) if bucket["lower"] <= len(text.split()) <= (bucket["upper"] or 999)]
+        these, those = [outputs[row] for row in members], [references[row] for row in members]
+        assert bucket["bleu"] == BLEU(tokenize="zh").corpus_score(these, [those]).score
+        assert bucket["chrf"] == CHRF().corpus_score(these, [those]).score
+    assert [list(row.ter) for row in rows] == ter._extract_corpus_statistics(outputs, [references])
+    assert rows[3].ter == (0, 5), "an output that equals its reference needs no edit"
 
 
 def test_sums_of_sentence_statistics_give_the_corpus_score() -> None:
@@ -94,6 +121,51 @@ def test_an_evaluation_keeps_translations_scores_and_attention(trained: Path) ->
     for row in layers[0][0]:
         assert len(row) == len(attention[0]["source_tokens"])
         assert sum(row) == pytest.approx(1, abs=1e-2)
+
+
+def test_outputs_are_accepted_where_all_right_translations_are_known(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's own outputs as translations of every other source: these are right, and the rest is diagnosed."""
+    outputs = read_table(evaluated(trained, "base", "first") / "sentences.parquet").to_pylist()
+    rows = [
+        {
+            "source": row["source"],
+            "target": "A",
+            "translations": ["A", row["hypothesis"]] if number % 2 else ["A", row["hypothesis"] + "!"],
+        }
+        for number, row in enumerate(outputs)
+    ]
+    toy.write_pairs(tmp_path / "tests" / "test.parquet", rows)
+    toy.write_pairs(tmp_path / "tests" / "test-natural.parquet", [{"source": "ba do", "target": "DO BA"}])
+    write_json(tmp_path / "languages.json", {"phrasebook": "toy"})
+    asked: list[Any] = []
+
+    def diagnose(phrasebook: str, source: str, output: str) -> str:
+        asked.append((phrasebook, source, output))
+        return "dropped" if len(asked) < 3 else "wrong order"
+
+    for name, stand_in in (
+        ("translab.corpora.phrasebook", SimpleNamespace(load=lambda task: f"the phrasebook {task}")),
+        ("translab.corpora.phrasebook.diagnosis", SimpleNamespace(diagnose=diagnose)),
+    ):
+        monkeypatch.setitem(sys.modules, name, stand_in)
+    evaluate(
+        "base", [1], runs=trained / "runs/base", text=tmp_path, folder=tmp_path / "out", decoding=DECODING, machine=MACHINE
+    )
+    scores = json.loads((tmp_path / "out/1/scores.json").read_text())["test_sets"]
+    assert scores["test"]["acceptance"] == 0.5
+    assert scores["test"]["errors"] == {"dropped": 2, "wrong order": 10}
+    assert not {"acceptance", "errors"} & set(scores["test-natural"]), "nobody knows all translations of natural text"
+    table = read_table(tmp_path / "out/1/sentences.parquet").to_pylist()
+    assert [row["accepted"] for row in table] == [False, True] * 12 + [None]
+    assert [row["error"] for row in table][:6] == ["dropped", None, "dropped", None, "wrong order", None]
+    assert asked[0] == ("the phrasebook toy", outputs[0]["source"], outputs[0]["hypothesis"])
+
+
+def test_white_space_at_the_ends_of_an_output_does_not_count_and_anything_else_does() -> None:
+    right = [["狗咬了人。"]] * 3
+    assert accepted([" 狗咬了人。 ", "狗 咬了人。", "狗咬了人"], right) == [True, False, False]
 
 
 def test_evaluating_twice_gives_the_same_bytes(trained: Path) -> None:

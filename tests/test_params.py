@@ -10,7 +10,7 @@ import pytest
 from translab.config import ConfigError, Model, check
 from translab.params import ablation, declared, finetuning, grid, pretraining, with_delta
 
-LANGUAGES = {"corpus": "some-corpus", "source_language": "en", "target_language": "zh"}
+LANGUAGES = {"corpus": "some-corpus", "source_language": "en", "target_language": "zh", "phrasebook": "travel"}
 
 
 @pytest.fixture

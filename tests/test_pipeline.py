@@ -19,7 +19,7 @@ from translab_dvc import plan
 
 SOURCE = ROOT / "src"
 EXEMPT = (
-    "src/translab/config.py",
+    "src/translab/config",
     "src/translab/params.py",
     "src/translab/stage.py",
     "src/translab/tracking",
@@ -203,7 +203,7 @@ EDITS = {
     ),
     "a corpus is changed": (
         "corpora.yaml",
-        put("phrasebook-travel", "pairs", value=123),
+        put("phrasebook-travel", "sizes", "train", value=123),
         {"download@phrasebook-travel"} | TEXT | runs(*SEEDS) | EVALUATIONS | END,
     ),
 }

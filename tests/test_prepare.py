@@ -19,7 +19,9 @@ from translab.config import Cleaning, ConfigError, Splitting, check_corpus
 from translab.corpora import preparation
 from translab.corpora.audit import LeakageError, words
 from translab.corpora.preparation import prepare
+from translab.corpora.readers import SCHEMA
 from translab.corpora.sources import fetch_corpus
+from translab.corpora.splitting import normalised
 from translab.files import read_json, read_table, write_json, write_table
 
 ROOT = Path(__file__).parent.parent
@@ -27,16 +29,21 @@ CLEANING = Cleaning(minimum_length=1, maximum_length=100, maximum_ratio=10.0, si
 SPLITTING = Splitting(valid=10, test=20, seed=1)
 
 
-def raw(folder: Path, name: str, rows: list[tuple[Any, ...]], target_language: str = "zh") -> Path:
-    """A raw corpus as `download` writes it."""
-    columns = zip(*[(*row, None, None, None)[:5] if len(row) == 2 else row for row in rows], strict=True)
-    table = pa.table(
-        dict(zip(("source", "target", "group", "tag", "split"), (pa.array(c, pa.string()) for c in columns), strict=True))
-    )
-    write_table(folder / "raw" / name / "pairs.parquet", table)
-    splits = {split: 1 for row in rows if len(row) == 5 for split in [row[4]]}
-    languages = {"source_language": "en", "target_language": target_language}
-    write_json(folder / "raw" / name / "manifest.json", {"corpus": name, "splits": splits or None, **languages})
+def raw(
+    folder: Path, name: str, rows: list[tuple[Any, ...]], target_language: str = "zh", phrasebook: str | None = None
+) -> Path:
+    """A raw corpus as `download` writes it; what a row leaves out is null."""
+    columns = zip(*[(*row, *[None] * (len(SCHEMA) - len(row))) for row in rows], strict=True)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    write_table(folder / "raw" / name / "pairs.parquet", pa.table(arrays, schema=SCHEMA))
+    manifest = {
+        "corpus": name,
+        "splits": {split: 1 for row in rows if len(row) > 4 for split in [row[4]]} or None,
+        "source_language": "en",
+        "target_language": target_language,
+        "phrasebook": phrasebook,
+    }
+    write_json(folder / "raw" / name / "manifest.json", manifest)
     return folder / "raw" / name
 
 
@@ -70,9 +77,11 @@ def test_the_files_and_the_audit_are_as_agreed(tmp_path: Path) -> None:
         "corpus": "toy-a",
         "source_language": "en",
         "target_language": "zh",
+        "phrasebook": None,
     }
     assert read_table(tmp_path / "text/b/train.parquet").schema == pa.schema(
-        [(name, pa.string()) for name in ("source", "target", "group", "tag")]
+        [(name, pa.string()) for name in ("source", "target", "wrong", "group", "tag")]
+        + [("translations", pa.list_(pa.string()))]
     )
     report = audit["a"]
     assert report["raw_pairs"] == 450
@@ -140,7 +149,9 @@ def test_a_leak_fails_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest
         run(tmp_path, a, b)
     where = "a train source and in a valid source" if broken == "split" else "a train source and in b valid source"
     assert f" normalised sentences stand in {where}, for example 'thecatnumber" in str(error.value)
-    assert str(error.value).endswith("; nothing is written: this is a defect of src/translab/corpora/splitting.py.")
+    assert str(error.value).endswith(
+        "; nothing is written: this is a defect of src/translab/corpora (splitting.py, or phrasebook/ if it made the text)."
+    )
     assert not any((tmp_path / "text").iterdir())
     assert not (tmp_path / "audit.json").exists()
 
@@ -238,3 +249,73 @@ def test_tags_reach_the_texts(tmp_path: Path) -> None:
     run(tmp_path, raw(tmp_path, "toy-a", made(300, "train", 1)), folder)
     table = read_table(tmp_path / "text/b/tests/test.parquet")
     assert table.column("tag").to_pylist() == table.column("target").to_pylist()
+
+
+# ---- generated text -----------------------------------------------------------------------------------------------------
+
+
+def generated(prefix: str, train: int = 40) -> list[tuple[Any, ...]]:
+    """Rows of a phrasebook: splits of their own, and a probe with two twins whose sources differ in their last word."""
+    rows: list[tuple[Any, ...]] = []
+    for split, count in (("train", train), ("valid", 6), ("test", 8), ("test-longer", 4)):
+        rows += [
+            (f"{prefix} {split} {n}", f"{prefix}{split}{n}。", None, "{}", split, None, [f"{prefix}{split}{n}。"])
+            for n in range(count)
+        ]
+    for n in range(2):
+        long, short = f"{prefix} probe {n} " + "long " * 30, f"{prefix} probe {n}"
+        # A twin's sides may be equal, longer than `cleaning` allows, and far apart in length.
+        rows.append((long, f"{prefix}甲{n}", f"twin {n}", "{}", "probe-end", f"{prefix}乙{n}", [f"{prefix}甲{n}"]))
+        rows.append((short, f"{prefix}乙{n}", f"twin {n}", "{}", "probe-end", f"{prefix}甲{n}", [f"{prefix}乙{n}", "學"]))
+    return rows
+
+
+def test_a_phrasebook_keeps_its_splits_and_its_probes_whole(tmp_path: Path) -> None:
+    a = raw(tmp_path, "toy-a", made(300, "train", 1))
+    audit = run(tmp_path, a, raw(tmp_path, "toy-b", generated("b"), phrasebook="travel"))
+    assert audit["b"]["sizes"] == {"train": 40, "valid": 6, "test": 8, "test-longer": 4, "probe-end": 4}
+    assert audit["b"]["published_splits"]
+    assert sum(audit["b"]["lengths"]["source"]["words"]["counts"]) == 58, "probes are not part of the text's lengths"
+    items = read_table(tmp_path / "text/b/probes/end.parquet").to_pylist()
+    assert [item["group"] for item in items] == ["twin 0", "twin 0", "twin 1", "twin 1"]
+    for first, second in (items[:2], items[2:]):
+        assert (first["wrong"], second["wrong"]) == (second["target"], first["target"])
+    assert items[1]["translations"] == ["b乙0", "学"], "translations are rewritten like the target"
+    assert read_table(tmp_path / "text/b/tests/test.parquet").column("translations").to_pylist() == [
+        [f"btest{n}。"] for n in range(8)
+    ]
+    assert read_json(tmp_path / "text/b/languages.json")["phrasebook"] == "travel"
+
+
+@pytest.mark.parametrize("split", ["valid", "test", "test-longer", "probe-end"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_a_shares_with_any_held_out_set_of_b_is_dropped(tmp_path: Path, split: str, side: int) -> None:
+    rows = generated("b")
+    taken = [row for row in rows if row[4] == split][-1]
+    shared = ["something else", "别的"]
+    shared[side] = taken[side].upper()
+    a = raw(tmp_path, "toy-a", [*made(300, "train", 1), tuple(shared)])
+    audit = run(tmp_path, a, raw(tmp_path, "toy-b", rows, phrasebook="travel"))
+    assert audit["a"]["rules"]["held_out_of_b"] == {"dropped": 1}
+
+
+@pytest.mark.parametrize(
+    ("split", "other"), [("train", "probe-end"), ("valid", "test-longer"), ("test", "test-longer"), ("test", "probe-end")]
+)
+def test_generated_text_whose_splits_share_a_sentence_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str, other: str
+) -> None:
+    rows = generated("b")
+    taken = next(row for row in rows if row[4] == other)
+    rows.append(("a new source", f"{taken[1]}！", None, "{}", split, None, None))
+    # Where dropping would hide what the generator did, only the audit is left.
+    monkeypatch.setattr("translab.corpora.splitting._without", lambda pairs, others: (pairs, 0))
+    a = raw(tmp_path, "toy-a", made(300, "train", 1))
+    with pytest.raises(LeakageError) as error:
+        run(tmp_path, a, raw(tmp_path, "toy-b", rows, phrasebook="travel"))
+    example = normalised(taken[1])
+    assert str(error.value) == (
+        f"1 normalised sentences stand in b {split} target and in b {other} target, for example {example!r}; "
+        "nothing is written: this is a defect of src/translab/corpora (splitting.py, or phrasebook/ if it made the text)."
+    )
+    assert not any((tmp_path / "text").iterdir())

@@ -27,7 +27,7 @@ from translab.config import ConfigError, check_corpus
 from translab.corpora import archives, fetching
 from translab.corpora.archives import ArchiveError
 from translab.corpora.fetching import DownloadError, fetch
-from translab.corpora.readers import CorpusError
+from translab.corpora.readers import CorpusError, Row
 from translab.corpora.sources import fetch_corpus
 from translab.files import read_json, read_table
 from translab.params import read_yaml
@@ -43,8 +43,12 @@ def load(entry: dict[str, Any], folder: Path) -> tuple[list[tuple[Any, ...]], di
     target = folder / "raw" / "toy"
     fetch_corpus("toy", check_corpus("toy", PROVENANCE | entry), target, folder / "cache")
     table = read_table(target / "pairs.parquet")
-    assert table.schema.names == ["source", "target", "group", "tag", "split"]
-    return [tuple(row.values()) for row in table.to_pylist()], read_json(target / "manifest.json")
+    assert table.schema.names == ["source", "target", "group", "tag", "split", "wrong", "translations"]
+    rows = [tuple(row.values()) for row in table.to_pylist()]
+    if entry["kind"] != "phrasebook":
+        assert {row[5:] for row in rows} == {(None, None)}, "only the phrasebook knows wrong translations and all right ones"
+        rows = [row[:5] for row in rows]
+    return rows, read_json(target / "manifest.json")
 
 
 def pairs(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -122,6 +126,8 @@ def test_a_users_tsv_needs_one_entry_and_is_read_literally(tmp_path: Path) -> No
         "kind": "files",
         "source": [str(tmp_path / "mine.tsv")],
         "revision": None,
+        "phrasebook": None,
+        "grammar": None,
         "sha256": {
             str(tmp_path / "mine.tsv"): hashlib.sha256(TEXT.encode()).hexdigest(),
             "pairs.parquet": manifest["sha256"]["pairs.parquet"],
@@ -684,15 +690,59 @@ def test_text_files_of_a_hub_dataset_are_read_without_loss(tmp_path: Path, suffi
 # ---- phrasebook ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_phrasebook_is_generated_with_its_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def generate(task: str, pairs: int, seed: int) -> Iterator[Any]:
-        for number in range(pairs):
-            yield types.SimpleNamespace(source=f"{task} {number}", target=f"{seed}", tag='{"depth": 1}')
+SIZES = {"train": 320, "valid": 30, "test": 40, "compositional": 10, "longer": 10}
+PHRASEBOOK = {"kind": "phrasebook", "task": "travel", "sizes": SIZES, "probe_items": 20, "seed": 5}
 
-    monkeypatch.setitem(sys.modules, "translab.corpora.phrasebook", types.SimpleNamespace(generate=generate))
-    rows, manifest = load({"kind": "phrasebook", "task": "travel", "pairs": 2, "seed": 5}, tmp_path)
-    assert rows == [(f"travel {number}", "5", None, '{"depth": 1}', None) for number in range(2)]
-    assert (manifest["kind"], manifest["source"]) == ("phrasebook", "phrasebook")
+
+def test_the_phrasebook_brings_splits_probes_right_and_wrong_translations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    rows = [
+        ("Hello.", "你好。", None, '{"depth": 1}', "train", None, None),
+        ("Hi.", "你好！", None, '{"depth": 1}', "test-longer", None, ["你好！", "嗨。"]),
+        ("The dog bit the man.", "狗咬了人。", "twin 1", '{"depth": 1}', "probe-word-order", "人咬了狗。", ["狗咬了人。"]),
+    ]
+
+    def corpus(*arguments: Any) -> Iterator[Any]:
+        asked.append(arguments)
+        for row in rows:
+            yield types.SimpleNamespace(**dict(zip(Row._fields, row, strict=True)))
+
+    book = types.SimpleNamespace(corpus=corpus, load=lambda task: types.SimpleNamespace(digest=f"digest of {task}"))
+    monkeypatch.setitem(sys.modules, "translab.corpora.phrasebook", book)
+    found, manifest = load(PHRASEBOOK, tmp_path)
+    assert asked == [("travel", SIZES, 20, 5)]
+    assert found == rows
+    assert manifest["splits"] == {"train": 1, "test-longer": 1, "probe-word-order": 1}
+    assert {key: manifest[key] for key in ("kind", "source", "phrasebook", "grammar")} == {
+        "kind": "phrasebook",
+        "source": "phrasebook",
+        "phrasebook": "travel",
+        "grammar": "digest of travel",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probe_items": 5}, "corpora.yaml: toy.probe_items: input should be a multiple of 2, found 5."),
+        ({"probe_item": 20}, "corpora.yaml: toy.probe_item is not a known value. Did you mean `probe_items`?"),
+        (
+            {"sizes": SIZES | {"train": 0}},
+            "corpora.yaml: toy.sizes.train: input should be greater than or equal to 1, found 0.",
+        ),
+        ({"sizes": {"train": 320}}, "corpora.yaml: toy.sizes.valid is missing; give it a value."),
+        (
+            {"sizes": SIZES | {"long": 3}},
+            "corpora.yaml: toy.sizes.long is not a known value. Did you mean `longer`?",
+        ),
+    ],
+)
+def test_a_wrong_phrasebook_entry_is_named_in_one_sentence(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_corpus("toy", PROVENANCE | PHRASEBOOK | change)
+    assert str(error.value) == message
 
 
 def test_fetching_again_gives_the_same_bytes(tmp_path: Path) -> None:

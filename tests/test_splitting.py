@@ -161,3 +161,33 @@ def test_sides_are_compared_by_language_whichever_side_they_are() -> None:
     assert without_held_out(french, ("en", "fr"), other, LANGUAGES) == (french[1:], 1)
     german = [pair("Achtung", "Look out."), pair("look out", "ausschauen"), pair("gut", "fine")]
     assert without_held_out(german, ("de", "en"), other, LANGUAGES) == (german[1:], 1)
+
+
+def test_a_probe_of_a_loses_both_items_of_a_twin() -> None:
+    other = held_out(pair("Look out!", "小心"), pair("Good night.", "晚安"))
+    items = [
+        Pair(source, target, group, None, "probe-end")
+        for source, target, group in (("look out", "看", "1"), ("look", "看看", "1"), ("run", "跑", "2"), ("go", "去", "2"))
+    ]
+    assert without_held_out(items, LANGUAGES, other, LANGUAGES) == (items[2:], 2)
+
+
+def test_pairs_that_share_a_side_with_a_probe_are_dropped_from_what_is_learned() -> None:
+    pairs = [
+        pair("a", "1", "train"),
+        pair("b", "2", "valid"),
+        pair("c", "3", "train"),
+        pair("d", "4", "valid"),
+        pair("e", "5", "test"),
+        pair("A.", "10", "probe-word-order"),
+        pair("f", "2!", "probe-end"),
+    ]
+    splits, dropped = published(pairs)
+    assert {name: [kept.source for kept in members] for name, members in splits.items()} == {
+        "train": ["c"],
+        "valid": ["d"],
+        "probe-end": ["f"],
+        "probe-word-order": ["A."],
+        "test": ["e"],
+    }
+    assert dropped == {"valid": 1, "train": 1}

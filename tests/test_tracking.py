@@ -24,6 +24,7 @@ from translab import files, layout
 from translab.tracking import live, live_run, views
 from translab.tracking.dashboard import dashboard, links
 from translab.tracking.follow import follow
+from translab.tracking.projection import project
 from translab.tracking.publish import publish
 from translab.tracking.store import TrackingError, open_store
 
@@ -110,8 +111,10 @@ def test_a_run_in_the_store_says_what_its_folder_says(published: Path) -> None:
     score = fabricated.bleu("heads-1", 2)
     assert run.data.tags["mlflow.note.content"] == (
         "**heads-1**, seed 2: the base model with model.heads = 1, trained on phrasebook-travel (en→zh) from scratch. "
-        f"On the test set: BLEU {score:.2f} (zh), chrF {score - 5:.2f}."
+        f"On the test set: 75.0 % accepted, BLEU {score:.2f} (zh), chrF {score - 5:.2f}."
     )
+    assert run.data.metrics["test/acceptance"] == 0.75
+    assert {key for key in run.data.metrics if key.startswith("test/errors/")} == {"test/errors/sense"}
     assert run.data.metrics["test/bleu"] == score
     assert run.data.metrics["test/bleu-char"] == pytest.approx(score + 3)
     assert run.data.metrics["cost/tokens_per_second"] == 11000
@@ -127,6 +130,24 @@ def test_a_run_in_the_store_says_what_its_folder_says(published: Path) -> None:
     assert table["data"][0][2:5] == ["I swim .", "我 游泳 。", "我 游泳 。"]
     figures = {item.path for item in client.list_artifacts(run.info.run_id, "figures")}
     assert figures == {"figures/curves.svg", "figures/attention-0.svg"}
+
+
+def test_test_sets_and_probes_of_the_phrasebook_are_metrics_by_their_names(tmp_path: Path) -> None:
+    fabricated.project(tmp_path, ["base"], [1])
+    path = tmp_path / layout.EVALUATIONS / "base" / "1" / "scores.json"
+    scores = files.read_json(path)
+    scores["test_sets"]["test-compositional"] = {"sentences": 4, "acceptance": 0.5, "errors": {"wrong order": 2}}
+    scores["probes"] = {"end": {"items": 10, "choice": 0.9, "acceptance": 0.7, "truncated": 0.1, "overrun": 0.0}}
+    files.write_json(path, scores)
+    found = {point.key: point.value for point in project(tmp_path, "base", 1).points}
+    assert {key: value for key, value in found.items() if key.startswith(("test-", "probe-"))} == {
+        "test-compositional/acceptance": 0.5,
+        "test-compositional/errors/wrong order": 2,
+        "probe-end/choice": 0.9,
+        "probe-end/acceptance": 0.7,
+        "probe-end/truncated": 0.1,
+        "probe-end/overrun": 0.0,
+    }
 
 
 def test_transfer_and_pretraining_are_experiments_of_their_own(published: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from translab.config import Run
+from translab.corpora.preparation import SCHEMA
 from translab.files import write_json, write_table
 from translab.text import bpe
 
+SIDES = ("source", "target")
 WORDS = ["ba", "do", "ki", "lu", "me"]
 VALUES: dict[str, Any] = {
     "data": {"training_pairs": "all"},
@@ -53,11 +55,15 @@ def write_text(folder: Path, train: int = 200) -> None:
     """A task's text folder."""
     generator = random.Random(5)
     for name, count in (("train", train), ("valid", 20), ("tests/test", 24)):
-        pairs = [sentence(generator) for _ in range(count)]
-        columns = {"source": [s for s, _ in pairs], "target": [t for _, t in pairs]}
-        nothing = pa.nulls(count, pa.string())
-        write_table(folder / f"{name}.parquet", pa.table({**columns, "group": nothing, "tag": nothing}))
-    write_json(folder / "languages.json", {"corpus": "toy", "source_language": "en", "target_language": "de"})
+        write_pairs(folder / f"{name}.parquet", [dict(zip(SIDES, sentence(generator), strict=True)) for _ in range(count)])
+    languages = {"corpus": "toy", "source_language": "en", "target_language": "de", "phrasebook": None}
+    write_json(folder / "languages.json", languages)
+
+
+def write_pairs(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A file of a text folder; what a row does not name is null."""
+    columns = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in SCHEMA}
+    write_table(path, pa.table(columns, schema=SCHEMA))
 
 
 def write_tokenizers(folder: Path) -> tuple[Path, Path]:

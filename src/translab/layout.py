@@ -10,7 +10,7 @@ TEXT = Path("data/text")
 
 
 def text(task: str) -> Path:
-    """Folder of a task's text: `train.parquet`, `valid.parquet`, `tests/`, `languages.json`."""
+    """Folder of a task's text: `train.parquet`, `valid.parquet`, `tests/`, `probes/`, `languages.json`."""
     return TEXT / task
 
 

@@ -145,7 +145,7 @@ def grid(values: Mapping[str, Any]) -> list[GridName]:
     ]
 
 
-def pretraining(values: dict[str, Any], method: str, seed: int, languages: Mapping[str, str]) -> Run:
+def pretraining(values: dict[str, Any], method: str, seed: int, languages: Mapping[str, Any]) -> Run:
     """The run of a pretraining method on task A.
 
     A method may have its own values of the section `optimisation`: what suits translation need not suit a cloze task.
@@ -154,7 +154,7 @@ def pretraining(values: dict[str, Any], method: str, seed: int, languages: Mappi
         values: what the instance declares.
         method: its name.
         seed: the run's seed.
-        languages: `corpus`, `source_language` and `target_language` of the task.
+        languages: the text's `languages.json`: `corpus`, `source_language` and `target_language` of the task are used.
 
     Raises:
         ConfigError: if a value is wrong, here and in the two functions below.
@@ -162,7 +162,7 @@ def pretraining(values: dict[str, Any], method: str, seed: int, languages: Mappi
     sections = _sections(values)
     own, sections["optimisation"] = method_values(method, values["methods"][method], sections["optimisation"], PARAMS)
     values = {**sections, "data": {"training_pairs": "all"}, "method": own}
-    return _run(values, name=method, seed=seed, stage="pretrain", task="a", method=method, **languages)
+    return _run(values, languages, name=method, seed=seed, stage="pretrain", task="a", method=method)
 
 
 def method_values(
@@ -184,28 +184,29 @@ def method_values(
     return own, {**optimisation, **changes}
 
 
-def ablation(values: dict[str, Any], variant: str, seed: int, languages: Mapping[str, str]) -> Run:
+def ablation(values: dict[str, Any], variant: str, seed: int, languages: Mapping[str, Any]) -> Run:
     """The run of a variant on task B."""
     changed, axis = with_delta(_sections(values), values["variants"][variant], variant)
-    return _run({**changed, "method": {}}, name=variant, seed=seed, stage="ablate", task="b", axis=axis, **languages)
+    return _run({**changed, "method": {}}, languages, name=variant, seed=seed, stage="ablate", task="b", axis=axis)
 
 
-def finetuning(values: dict[str, Any], source: str, layers: int, surgery: str, seed: int, languages: Mapping[str, str]) -> Run:
+def finetuning(values: dict[str, Any], source: str, layers: int, surgery: str, seed: int, languages: Mapping[str, Any]) -> Run:
     """The run of task B that begins with a donor's shallow layers."""
     what = check(Surgery, values["surgeries"][surgery], f"{PARAMS}: surgeries.{surgery}")
     transfer = {"source": source, "shallow_layers": layers, "surgery": surgery, "train": what.train, "dropout": what.dropout}
     name = f"{source}-{layers}-{surgery}"
     values = {**_sections(values), "method": {}}
-    return _run(values, name=name, seed=seed, stage="finetune", task="b", transfer=transfer, **languages)
+    return _run(values, languages, name=name, seed=seed, stage="finetune", task="b", transfer=transfer)
 
 
 def _sections(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in ("data", "model", "batch", "optimisation", "machine") if name in values}
 
 
-def _run(values: dict[str, Any], **about: Any) -> Run:
+def _run(values: dict[str, Any], languages: Mapping[str, Any], **about: Any) -> Run:
     for name, section in values.items():
         if name in RunValues.model_fields and name != "method":
             check(RunValues.model_fields[name].annotation, section, f"{PARAMS}: {name}")  # type: ignore[arg-type]
+    about |= {key: languages[key] for key in ("corpus", "source_language", "target_language")}
     everything = {"method": None, "transfer": None, "axis": None, **about, "values": values}
     return check(Run, everything, f"{PARAMS}: {about['name']}")

@@ -1,7 +1,8 @@
 """What the written texts are: whether they leak, how many they are, how long, how varied.
 
 The leakage audit trusts nothing that was in memory: it reads the Parquet files again and compares every training sentence with
-every held-out one, and task A with the held-out sets of task B, after normalisation (`splitting.normalised`).
+every held-out one, and task A with the held-out sets of task B, after normalisation (`splitting.normalised`). Held-out sets are
+validation, tests and probes; in text from the phrasebook these are compared with each other, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from translab.corpora.cleaning import Pair
+from translab.corpora.cleaning import PROBE, Pair
 from translab.corpora.splitting import components, normalised
 from translab.files import read_json, read_table
 
@@ -42,9 +43,11 @@ def words(text: str) -> list[str]:
 
 
 def split_files(folder: Path) -> dict[str, Path]:
-    """The files of a task by the name of their split: `train`, `valid`, then the tests."""
+    """The files of a task by the name of their split: `train`, `valid`, then the tests, then the probes (`probe-…`)."""
     tests = {path.stem: path for path in (folder / "tests").glob("*.parquet")}
-    return {"train": folder / "train.parquet", "valid": folder / "valid.parquet"} | dict(sorted(tests.items()))
+    probes = {f"{PROBE}{path.stem}": path for path in (folder / "probes").glob("*.parquet")}
+    learning = {"train": folder / "train.parquet", "valid": folder / "valid.parquet"}
+    return learning | dict(sorted(tests.items())) | dict(sorted(probes.items()))
 
 
 def audit_leakage(folders: dict[str, Path]) -> list[dict[str, Any]]:
@@ -68,8 +71,10 @@ def audit_leakage(folders: dict[str, Path]) -> list[dict[str, Any]]:
     languages = {task: read_json(folder / "languages.json") for task, folder in folders.items()}
     compared = []
     for task, folder in folders.items():
+        generated = languages[task]["phrasebook"] is not None
         for first, second in combinations(split_files(folder), 2):
-            if not first.startswith("test"):  # two tests of one corpus may share sentences: neither is learned from
+            # Published tests of one corpus may share sentences: neither is learned from.
+            if generated or first in ("train", "valid"):
                 compared += [((task, first, side), (task, second, side)) for side in SIDES]
     compared += [
         (("a", first, side), ("b", second, other))
@@ -88,18 +93,19 @@ def _compare(first: Sequence[str], here: set[str], second: Sequence[str], there:
     if crossing := here & there:
         raise LeakageError(
             f"{len(crossing):,} normalised sentences stand in {names[0]} and in {names[1]}, for example {min(crossing)!r}; "
-            "nothing is written: this is a defect of src/translab/corpora/splitting.py."
+            "nothing is written: this is a defect of src/translab/corpora (splitting.py, or phrasebook/ if it made the text)."
         )
     return {"first": names[0], "second": names[1], "sentences": [len(here), len(there)], "crossings": 0}
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """Sizes, hashes, components, lengths and vocabulary of a task's texts, from the files as written."""
+    """Sizes and hashes of a task's texts, from the files as written; components, lengths and vocabulary without the probes."""
     tables = {name: read_table(path) for name, path in split_files(folder).items()}
     pairs = [
         Pair(row["source"], row["target"], row["group"], row["tag"], None)
-        for table in tables.values()
-        for row in table.to_pylist()
+        for name, table in tables.items()
+        if not name.startswith(PROBE)
+        for row in table.select(["source", "target", "group", "tag"]).to_pylist()
     ]
     weights = Counter(components(pairs))
     sides = {"source": [pair.source for pair in pairs], "target": [pair.target for pair in pairs]}

@@ -14,7 +14,8 @@ Dropping rules, in this order (the first that applies counts):
     ratio                the sides' lengths are further apart than allowed, in units of the corpus's median ratio
     duplicates           the same pair stood before
 
-Published validation and test sets stay comparable with other work: from them only empty pairs are dropped.
+Published validation and test sets stay comparable with other work: from them only empty pairs are dropped. Probes are held out
+like tests, so that the two items of a twin stay together.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from typing import NamedTuple
 from translab.config import Cleaning
 
 CHINESE = "zh"
+PROBE = "probe-"
+"""What the name of a probe's split begins with."""
 
 _BREAKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029"
 # Every code point of the Unicode categories Cc and Cf (format: zero-width, direction, soft hyphen, byte-order mark, tags),
@@ -57,11 +60,18 @@ class Pair(NamedTuple):
     group: str | None
     tag: str | None
     split: str | None
+    wrong: str | None = None
+    translations: list[str] | None = None
 
     @property
     def held_out(self) -> bool:
-        """Whether the pair belongs to a published validation or test set."""
+        """Whether the pair belongs to a published validation set, a test set or a probe."""
         return self.split is not None and self.split != "train"
+
+    @property
+    def twin(self) -> str | None:
+        """What the two items of a probe have in common; nothing for other pairs."""
+        return f"{self.split} {self.group}" if self.split is not None and self.split.startswith(PROBE) else None
 
 
 Counts = dict[str, dict[str, int]]
@@ -106,13 +116,22 @@ def _rewrite(pairs: list[Pair], languages: tuple[str, str], values: Cleaning, co
     for name, rule, (on_source, on_target) in rules:
         changed = 0
         for index, pair in enumerate(pairs):
-            source = rule(pair.source) if on_source else pair.source
-            target = rule(pair.target) if on_target else pair.target
-            if source != pair.source or target != pair.target:
+            rewritten = pair._replace(source=rule(pair.source)) if on_source else pair
+            rewritten = _with_target(rewritten, rule) if on_target else rewritten
+            if rewritten != pair:
                 changed += 1
-                pairs[index] = pair._replace(source=source, target=target)
+                pairs[index] = rewritten
         counts[name] = {"changed": changed}
     return pairs
+
+
+def _with_target(pair: Pair, rule: Callable[[str], str]) -> Pair:
+    """The pair with its target rewritten, and what the target is compared with."""
+    return pair._replace(
+        target=rule(pair.target),
+        wrong=None if pair.wrong is None else rule(pair.wrong),
+        translations=None if pair.translations is None else [rule(text) for text in pair.translations],
+    )
 
 
 def _drop(pairs: list[Pair], name: str, refused: Callable[[Pair], bool], counts: Counts, held_out: bool = False) -> list[Pair]:

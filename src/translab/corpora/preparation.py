@@ -1,8 +1,11 @@
 """Raw corpora of both tasks → clean, split, audited texts.
 
 A and B are prepared together, because A must not hold what B is tested on: B is split first, then every pair of A that shares a
-sentence with B's validation or test set is dropped, then A is split. Everything is written beside its place and audited there;
-it takes its place only if the audit finds nothing.
+sentence with B's validation set, tests or probes is dropped, then A is split. Everything is written beside its place and
+audited there; it takes its place only if the audit finds nothing.
+
+A text is `train.parquet`, `valid.parquet`, `tests/test.parquet`, further tests and `probes/<name>.parquet`, all of the same
+columns, and `languages.json`.
 """
 
 from __future__ import annotations
@@ -14,11 +17,21 @@ import pyarrow as pa
 
 from translab.config import Cleaning, Splitting
 from translab.corpora.audit import audit_leakage, describe
-from translab.corpora.cleaning import Counts, Pair, clean
+from translab.corpora.cleaning import PROBE, Counts, Pair, clean
 from translab.corpora.splitting import Splits, published, split, without_held_out
 from translab.files import read_json, read_table, whole, write_json, write_table
 
-COLUMNS = ("source", "target", "group", "tag")
+SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("target", pa.string()),
+        ("wrong", pa.string()),
+        ("group", pa.string()),
+        ("tag", pa.string()),
+        ("translations", pa.list_(pa.string())),
+    ]
+)
+"""What the columns mean stands in sources.py."""
 
 
 def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, splitting: Splitting) -> dict[str, Any]:
@@ -43,7 +56,8 @@ def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, s
     report: dict[str, Any] = {}
     splits: dict[str, Splits] = {}
     for task in ("b", "a"):
-        pairs = [Pair(*row) for row in zip(*_columns(raw[task] / "pairs.parquet"), strict=True)]
+        table = read_table(raw[task] / "pairs.parquet").select(list(Pair._fields))
+        pairs = [Pair(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
         count = len(pairs)
         pairs, rules = clean(pairs, languages[task], cleaning)
         if task == "a":
@@ -72,11 +86,6 @@ def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, s
     return ordered
 
 
-def _columns(path: Path) -> list[list[Any]]:
-    table = read_table(path)
-    return [table.column(name).to_pylist() for name in ("source", "target", "group", "tag", "split")]
-
-
 def _is_published(manifest: dict[str, Any]) -> bool:
     # A corpus that only names its training part has no held-out sets to keep.
     return set(manifest["splits"] or ()) > {"train"}
@@ -93,8 +102,14 @@ def _split(pairs: list[Pair], manifest: dict[str, Any], splitting: Splitting, ru
 
 def _write(folder: Path, splits: Splits, manifest: dict[str, Any]) -> None:
     for name, pairs in splits.items():
-        columns = list(zip(*pairs, strict=True))[: len(COLUMNS)]
-        table = pa.table({column: pa.array(values, pa.string()) for column, values in zip(COLUMNS, columns, strict=True)})
-        write_table(folder / ("tests" if name.startswith("test") else "") / f"{name}.parquet", table)
-    described = ("corpus", "source_language", "target_language")
+        values = dict(zip(Pair._fields, zip(*pairs, strict=True), strict=True))
+        table = pa.table([pa.array(values[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
+        write_table(_path(folder, name), table)
+    described = ("corpus", "source_language", "target_language", "phrasebook")
     write_json(folder / "languages.json", {key: manifest[key] for key in described})
+
+
+def _path(folder: Path, split_name: str) -> Path:
+    if split_name.startswith(PROBE):
+        return folder / "probes" / f"{split_name.removeprefix(PROBE)}.parquet"
+    return folder / ("tests" if split_name.startswith("test") else "") / f"{split_name}.parquet"

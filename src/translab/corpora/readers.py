@@ -30,16 +30,18 @@ class CorpusError(ValueError):
 
 
 class Row(NamedTuple):
-    """One sentence pair as its source gives it."""
+    """One sentence pair as its source gives it; only the phrasebook knows wrong translations and all the right ones."""
 
     source: str
     target: str
     group: str | None
     tag: str | None
     split: str | None
+    wrong: str | None = None
+    translations: list[str] | None = None
 
 
-SCHEMA = pa.schema([(name, pa.string()) for name in Row._fields])
+SCHEMA = pa.schema([(name, pa.string()) for name in Row._fields[:-1]] + [("translations", pa.list_(pa.string()))])
 
 
 def read_part(part: config.AnyPart, locate: Locate) -> Iterator[Row]:

@@ -4,9 +4,11 @@ Four kinds of source (`corpora.yaml`): `hub` (a dataset of the Hugging Face hub 
 checked), `files` (on this machine), `phrasebook` (generated). All give the same table, one row a pair:
 
     source, target   the two sentences, exactly as the source gives them
-    group            pairs of one group stay in one split (null: none is given)
-    tag              what probes select by (null: none is given)
-    split            the published split (null: the corpus has none)
+    group            pairs of one group stay in one split; the two items of a probe's twin (null: none is given)
+    tag              what probes select by, JSON where it comes from the phrasebook (null: none is given)
+    split            the published split (null: the corpus has none); `probe-<name>` for the items of a probe
+    wrong            a probe's wrong translation of the source (null: there is none)
+    translations     every right translation of the source, the target among them (null: they are not known)
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
         the manifest.
     """
     hashes: dict[str, str] = {}
+    generated: dict[str, str | None] = {"phrasebook": None, "grammar": None}
     match entry:
         case config.UrlCorpus():
             rows = _from_web(entry, cache / "downloads", hashes)
@@ -56,6 +59,7 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
         case config.PhrasebookCorpus():
             rows = _generated(entry)
             source = "phrasebook"
+            generated = {"phrasebook": entry.task, "grammar": _grammar(entry)}
     with whole(folder) as temporary:
         temporary.mkdir()
         counts = _write(temporary / "pairs.parquet", rows)
@@ -67,6 +71,7 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
             "kind": entry.kind,
             "source": source,
             "revision": entry.revision if isinstance(entry, config.HubCorpus) else None,
+            **generated,
             "sha256": hashes | {"pairs.parquet": sha256(temporary / "pairs.parquet")},
             "licence": entry.licence,
             "attribution": entry.attribution,
@@ -121,10 +126,17 @@ def _named_files(entry: config.FilesCorpus) -> set[str]:
 
 
 def _generated(entry: config.PhrasebookCorpus) -> Iterator[Row]:
-    from translab.corpora.phrasebook import generate  # reads its lexicon
+    from translab.corpora.phrasebook import corpus  # reads its lexicon
 
-    for pair in generate(entry.task, entry.pairs, entry.seed):
-        yield Row(pair.source, pair.target, None, pair.tag, None)
+    for made in corpus(entry.task, entry.sizes.model_dump(), entry.probe_items, entry.seed):
+        yield Row(made.source, made.target, made.group, made.tag, made.split, made.wrong, made.translations)
+
+
+def _grammar(entry: config.PhrasebookCorpus) -> str:
+    """Hash of the data files that the text is made from."""
+    from translab.corpora.phrasebook import load
+
+    return load(entry.task).digest
 
 
 def _write(path: Path, rows: Iterator[Row]) -> Counter[str | None]:
@@ -134,5 +146,6 @@ def _write(path: Path, rows: Iterator[Row]) -> Counter[str | None]:
         while batch := list(islice(rows, ROWS)):
             counts.update(row.split for row in batch)
             columns = zip(*batch, strict=True)
-            writer.write_table(pa.table([pa.array(column, pa.string()) for column in columns], schema=SCHEMA))
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+            writer.write_table(pa.table(arrays, schema=SCHEMA))
     return counts

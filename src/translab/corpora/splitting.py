@@ -10,8 +10,8 @@ and one more pair elsewhere does not reshuffle the others. A component larger th
 sizes are exact wherever enough small components exist. All pairs of a held-out component are kept: a source with two
 translations is two test lines, as in the corpus.
 
-A corpus with published splits keeps them. Its tests are never touched; validation pairs that share a side with a test, and
-training pairs that share a side with either, are dropped and counted.
+A corpus with published splits keeps them. Its tests and probes are never touched; validation pairs that share a side with one
+of these, and training pairs that share a side with any of them, are dropped and counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from translab.config import ConfigError, Splitting
 from translab.corpora.cleaning import Pair
 
 Splits = dict[str, list[Pair]]
-"""`train`, `valid`, `test`, and further published tests (`test-2017`)."""
+"""`train`, `valid`, `test`, and further published tests (`test-2017`) and probes (`probe-word-order`)."""
 
 
 class _Ignored(dict[int, int | None]):
@@ -125,13 +125,14 @@ def published(pairs: Iterable[Pair]) -> tuple[Splits, dict[str, int]]:
     """The published splits of a corpus, without what would leak.
 
     Returns:
-        the splits; and how many pairs were dropped: `train` (shared a side with validation or a test), `valid` (with a test).
+        the splits; and how many pairs were dropped: `train` (shared a side with what is held out), `valid` (with a test or a
+        probe).
     """
     splits: Splits = defaultdict(list)
     for pair in pairs:
         assert pair.split is not None, "a corpus with published splits names one for every pair"
         splits[pair.split].append(pair)
-    tests = [pair for name, members in splits.items() if name.startswith("test") for pair in members]
+    tests = [pair for name, members in splits.items() if name not in ("train", "valid") for pair in members]
     dropped = {}
     splits["valid"], dropped["valid"] = _without(splits["valid"], tests)
     splits["train"], dropped["train"] = _without(splits["train"], [*tests, *splits["valid"]])
@@ -159,22 +160,24 @@ def _without(pairs: list[Pair], others: Iterable[Pair]) -> tuple[list[Pair], int
 def without_held_out(
     pairs: list[Pair], languages: tuple[str, str], other: Splits, other_languages: tuple[str, str]
 ) -> tuple[list[Pair], int]:
-    """The pairs of A that share no sentence with the validation and test sets of B.
+    """The pairs of A that share no sentence with the validation set, the tests and the probes of B.
 
     Sides are compared wherever their languages are equal, whichever side they are: English–French and English–Chinese share
     sources; German–English and English–Chinese share the English, once a target and once a source.
 
     Returns:
-        the pairs that are left, and how many were dropped.
+        the pairs that are left, and how many were dropped; where one item of a probe's twin is dropped, so is the other.
     """
     held_out = held_out_sentences(other, other_languages)
     refused = [held_out.get(language, set()) for language in languages]
     kept = [pair for pair in pairs if normalised(pair.source) not in refused[0] and normalised(pair.target) not in refused[1]]
+    items = Counter(pair.twin for pair in kept)
+    kept = [pair for pair in kept if pair.twin is None or items[pair.twin] == 2]
     return kept, len(pairs) - len(kept)
 
 
 def held_out_sentences(splits: Splits, languages: tuple[str, str]) -> dict[str, set[str]]:
-    """Normalised sentences of the validation and test sets, by language."""
+    """Normalised sentences of the validation set, the tests and the probes, by language."""
     sentences: dict[str, set[str]] = {language: set() for language in languages}
     for name, pairs in splits.items():
         if name != "train":

@@ -1,13 +1,14 @@
 """Scores of translations, by sacreBLEU (Post 2018, "A Call for Clarity in Reporting BLEU Scores"), each with its signature.
 
 Chinese is scored over sacreBLEU's `zh` tokens, beside it over characters (`char`); other languages over `13a`. The sufficient
-statistics of each sentence are kept, so that any resample of the test set can be scored again without the models.
+statistics of each sentence are made once and kept, so that any resample of the test set can be scored without the models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
@@ -19,6 +20,11 @@ TOKENISERS = {"zh": ("zh", "char")}
 OTHER_TOKENISERS = ("13a",)
 LENGTHS = (1, 6, 11, 16, 21, 31)
 """Lower bounds of the length buckets, in source words."""
+
+
+def tokenisers(language: str) -> tuple[str, ...]:
+    """BLEU's tokenisers for a target language, the primary one first."""
+    return TOKENISERS.get(language, OTHER_TOKENISERS)
 
 
 @dataclass(frozen=True)
@@ -33,22 +39,64 @@ class SentenceStatistics:
     """Edits and reference length."""
 
 
-def tokenisers(language: str) -> tuple[str, ...]:
-    """BLEU's tokenisers for a target language, the primary one first."""
-    return TOKENISERS.get(language, OTHER_TOKENISERS)
+class _Ter(TER):  # type: ignore[misc]
+    """TER that does not search for edits where there are none: most outputs on the phrasebook equal their reference."""
+
+    def _compute_segment_statistics(self, hypothesis: str, ref_kwargs: dict[str, Any]) -> list[float]:
+        (reference,) = ref_kwargs["ref_words"]
+        if hypothesis.split() == reference:
+            return [0, float(len(reference))]
+        edits, length = super()._compute_segment_statistics(hypothesis, ref_kwargs)
+        return [edits, length]
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """One of sacreBLEU's metrics with the statistics of each sentence; a score is a function of their sum."""
+
+    name: str
+    metric: BLEU | CHRF | TER
+    statistics: list[Any]
+
+    def score(self, rows: Sequence[int] | None) -> Any:
+        """sacreBLEU's score object of some sentences, or of all."""
+        # sacreBLEU has no public function for a score from statistics.
+        return self.metric._aggregate_and_compute(self.statistics if rows is None else [self.statistics[row] for row in rows])
+
+    def described(self) -> dict[str, Any]:
+        """Score of all sentences, with the signature."""
+        return {"score": self.score(None).score, "signature": str(self.metric.get_signature())}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A test set's translations under all metrics."""
+
+    bleu: list[_Metric]
+    """One for each tokeniser, the primary one first."""
+    chrf: _Metric
+    ter: _Metric
+
+
+# The statistics take all the time, and two functions ask for those of the same sentences.
+@lru_cache(maxsize=1)
+def _measured(hypotheses: tuple[str, ...], references: tuple[str, ...], language: str) -> _Measured:
+    def made(name: str, metric: BLEU | CHRF | TER) -> _Metric:
+        return _Metric(name, metric, metric._extract_corpus_statistics(hypotheses, [references]))
+
+    return _Measured(
+        bleu=[made(tokeniser, BLEU(tokenize=tokeniser)) for tokeniser in tokenisers(language)],
+        chrf=made("chrf", CHRF()),
+        # Words of Chinese are not separated by spaces; TER's own option counts edits of characters there.
+        ter=made("ter", _Ter(asian_support=True, normalized=True) if language == "zh" else _Ter()),
+    )
 
 
 def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], language: str) -> list[SentenceStatistics]:
     """Statistics of each sentence, in order."""
-    bleu = BLEU(tokenize=tokenisers(language)[0])._extract_corpus_statistics(hypotheses, [references])
-    chrf = CHRF()._extract_corpus_statistics(hypotheses, [references])
-    ter = _ter(language)._extract_corpus_statistics(hypotheses, [references])
-    return [SentenceStatistics(*row) for row in zip(bleu, chrf, [(e, n) for e, n in ter], strict=True)]
-
-
-def _ter(language: str) -> TER:
-    # Words of Chinese are not separated by spaces; TER's own option counts edits of characters there.
-    return TER(asian_support=True, normalized=True) if language == "zh" else TER()
+    measured = _measured(tuple(hypotheses), tuple(references), language)
+    rows = zip(measured.bleu[0].statistics, measured.chrf.statistics, measured.ter.statistics, strict=True)
+    return [SentenceStatistics(bleu, chrf, (edits, length)) for bleu, chrf, (edits, length) in rows]
 
 
 def corpus_scores(
@@ -61,43 +109,30 @@ def corpus_scores(
         the primary tokeniser), `exact_match` (share of outputs equal to the reference), and BLEU and chrF `by_length` of the
         source.
     """
-    first = tokenisers(language)[0]
-    scores: dict[str, Any] = {"bleu": {}}
-    for tokeniser in tokenisers(language):
-        scores["bleu"][tokeniser] = _score(BLEU(tokenize=tokeniser), hypotheses, references)
-    whole = BLEU(tokenize=first).corpus_score(hypotheses, [references])
-    scores["chrf"] = _score(CHRF(), hypotheses, references)
-    scores["ter"] = _score(_ter(language), hypotheses, references)
-    scores["length_ratio"] = whole.ratio
-    scores["exact_match"] = sum(h == r for h, r in zip(hypotheses, references, strict=True)) / len(references)
-    scores["by_length"] = _by_length(sources, hypotheses, references, first)
-    return scores
+    measured = _measured(tuple(hypotheses), tuple(references), language)
+    return {
+        "bleu": {metric.name: metric.described() for metric in measured.bleu},
+        "chrf": measured.chrf.described(),
+        "ter": measured.ter.described(),
+        "length_ratio": measured.bleu[0].score(None).ratio,
+        "exact_match": sum(h == r for h, r in zip(hypotheses, references, strict=True)) / len(references),
+        "by_length": _by_length(sources, measured),
+    }
 
 
-def _score(metric: BLEU | CHRF | TER, hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-    score = metric.corpus_score(hypotheses, [references]).score
-    return {"score": score, "signature": str(metric.get_signature())}
-
-
-def _by_length(
-    sources: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], tokeniser: str
-) -> list[dict[str, Any]]:
+def _by_length(sources: Sequence[str], measured: _Measured) -> list[dict[str, Any]]:
+    lengths = [len(text.split()) for text in sources]
     buckets = []
     for lower, upper in zip(LENGTHS, [*(bound - 1 for bound in LENGTHS[1:]), None], strict=True):
-        rows = [
-            row
-            for row, text in enumerate(sources)
-            if lower <= len(text.split()) and (upper is None or len(text.split()) <= upper)
-        ]
+        rows = [row for row, length in enumerate(lengths) if lower <= length and (upper is None or length <= upper)]
         if rows:
-            outputs, right = [hypotheses[row] for row in rows], [references[row] for row in rows]
             buckets.append(
                 {
                     "lower": lower,
                     "upper": upper,
                     "sentences": len(rows),
-                    "bleu": BLEU(tokenize=tokeniser).corpus_score(outputs, [right]).score,
-                    "chrf": CHRF().corpus_score(outputs, [right]).score,
+                    "bleu": measured.bleu[0].score(rows).score,
+                    "chrf": measured.chrf.score(rows).score,
                 }
             )
     return buckets

@@ -68,10 +68,10 @@ class Attention(nn.Module):
 class SelfAttention(Attention):
     """Attention of a sentence to itself."""
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x [B, T, D] → [B, T, D]; `mask` is [B·H, 1, T] or [T, T]."""
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x [B, T, D] → [B, T, D], and the weights [B·H, T, T]; `mask` is [B·H, 1, T] or [T, T]."""
         queries, keys, values = self.split(self.projection(x), 3)
-        return self.attend(queries, keys, values, mask)[0]
+        return self.attend(queries, keys, values, mask)
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One more word x [B, 1, D] after those whose keys and values [B, H, T, K] are known; all are returned."""

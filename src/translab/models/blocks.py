@@ -82,12 +82,13 @@ class EncoderLayer(nn.Module):
         self.feedforward = FeedForward(values)
         self.feedforward_residual = Residual(values)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x [B, S, D] → [B, S, D]; `mask` hides padding."""
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x [B, S, D] → [B, S, D], and the attention weights [B·H, S, S]; `mask` hides padding."""
         around = self.self_attention_residual
-        x = around.leave(x, self.self_attention(around.enter(x), mask))
+        output, weights = self.self_attention(around.enter(x), mask)
+        x = around.leave(x, output)
         around = self.feedforward_residual
-        return around.leave(x, self.feedforward(around.enter(x)))
+        return around.leave(x, self.feedforward(around.enter(x))), weights
 
 
 @dataclass
@@ -115,7 +116,7 @@ class DecoderLayer(nn.Module):
     def forward(self, x: Tensor, memory: Tensor, causal: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """x [B, T, D], memory [B, S, D] → [B, T, D], and the cross-attention weights [B·H, T, S]."""
         around = self.self_attention_residual
-        x = around.leave(x, self.self_attention(around.enter(x), causal))
+        x = around.leave(x, self.self_attention(around.enter(x), causal)[0])
         keys, values = self.cross_attention.keys_values(memory)
         return self._finish(x, keys, values, mask)
 

@@ -42,12 +42,17 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Ids [B, S] → hidden states [B, S, D]."""
+        return self.with_attention(tokens)[0]
+
+    def with_attention(self, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As `forward`, and the attention weights of each layer, [B, H, S, S]."""
         mask = padding_mask(tokens, self.heads)
         x = self.embedding(tokens)
+        maps = []
         for layer in self.layers:
-            x = layer(x, mask)
-        normalised: Tensor = self.norm(x)
-        return normalised
+            x, weights = layer(x, mask)
+            maps.append(weights.view(-1, self.heads, *weights.shape[1:]))
+        return self.norm(x), maps
 
 
 @dataclass
@@ -151,6 +156,10 @@ class Transformer(nn.Module):
         """Source ids [B, S], target ids [B, T] → logits [B, T, V] of the next target token."""
         logits: Tensor = self.output(self.decode(target, self.encode(source), source))
         return logits
+
+    def encoder_attention(self, source: Tensor) -> list[Tensor]:
+        """How much each source token looks at each source token, for each layer [B, H, S, S]; rows sum to 1."""
+        return self.encoder.with_attention(source)[1]
 
     def cross_attention(self, source: Tensor, target: Tensor) -> list[Tensor]:
         """How much each target token looks at each source token, for each layer [B, H, T, S]; rows sum to 1."""

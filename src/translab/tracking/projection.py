@@ -1,7 +1,8 @@
 """What the store should say about a run: a pure function of its run folder, its costs and its evaluation.
 
 Metrics in the store: `curves/<column>` the columns of history.csv by step; `<test set>/bleu`, `/chrf`, `/ter` … the scores
-(`/bleu` is the primary tokeniser's, `/bleu-char` another's); `best_valid_loss` … of metrics.json; `cost/seconds` …
+(`/bleu` is the primary tokeniser's, `/bleu-char` another's), `<test set>/acceptance` and `<test set>/errors/<kind>` on the
+phrasebook, `probe-<name>/choice` and `/acceptance`; `best_valid_loss` … of metrics.json; `cost/seconds` …
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ CODE = ["identity.py", "projection.py", "figures.py"]
 
 PARTS = ["config.json", "metrics.json", "history.csv", "samples.tsv"]
 """Files of the run folder that are attached as they are; weights are not, a tag says where they lie."""
+
+
+STATISTICS = ("bleu_", "chrf_", "ter_")
+"""Beginnings of the columns of sentences.parquet that are for computing, not for reading."""
 
 
 @dataclass(frozen=True)
@@ -179,25 +184,30 @@ def _summary(metrics: Mapping[str, Any], cost: Mapping[str, Any], scores: Mappin
             if key == "bleu":
                 for rank, (tokeniser, bleu) in enumerate(value.items()):
                     found[f"{test_set}/bleu" if rank == 0 else f"{test_set}/bleu-{tokeniser}"] = bleu["score"]
+            elif key == "errors":
+                found |= {f"{test_set}/errors/{kind}": count for kind, count in value.items()}
             elif isinstance(value, Mapping):
                 found[f"{test_set}/{key}"] = value["score"]
             elif key != "sentences":  # the size of a test set is no result
                 found[f"{test_set}/{key}"] = value
+    for probe, score in scores.get("probes", {}).items():
+        found |= {f"probe-{probe}/{key}": value for key, value in score.items() if key != "items"}
     return {key: float(value) for key, value in found.items() if isinstance(value, int | float)}
 
 
 def _outcome(scores: Mapping[str, Any]) -> str:
     test = scores["test_sets"]["test"]
     if "bleu" in test:
+        accepted = f"{100 * test['acceptance']:.1f} % accepted, " if "acceptance" in test else ""
         tokeniser, bleu = next(iter(test["bleu"].items()))
-        return f"On the test set: BLEU {bleu['score']:.2f} ({tokeniser}), chrF {test['chrf']['score']:.2f}."
+        return f"On the test set: {accepted}BLEU {bleu['score']:.2f} ({tokeniser}), chrF {test['chrf']['score']:.2f}."
     return f"On the test set: loss {test['loss']:.3f} nats per predicted token, accuracy {test['accuracy']:.3f}."
 
 
 def _translations(path: Path) -> str:
     """The table that MLflow shows on a run's page and compares between runs, written as its `log_table` does."""
-    columns = ["test_set", "index", "source", "reference", "hypothesis", "exact", "score"]
-    table = files.read_table(path).select(columns)
+    table = files.read_table(path)
+    columns = [name for name in table.column_names if not name.startswith(STATISTICS)]
     rows = zip(*(table[column].to_pylist() for column in columns), strict=True)
     return json.dumps({"columns": columns, "data": [list(row) for row in rows]}, ensure_ascii=False)
 

@@ -1,0 +1,191 @@
+"""The values of an experiment, section by section of `params.yaml`, and a run's own configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from translab.config.checking import Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability, Values
+
+
+class Data(Values):
+    """Which corpora the two tasks are, and how much of B is used."""
+
+    a: Name = Field(description="corpus of task A, on which models are pretrained: an entry of corpora.yaml")
+    b: Name = Field(description="corpus of task B, on which models are fine-tuned and compared: an entry of corpora.yaml")
+    training_pairs: PositiveInt | Literal["all"] = Field(
+        description="training pairs of B that a run may use; the subset is drawn by the run's seed"
+    )
+
+
+class Cleaning(Values):
+    """What is dropped or rewritten before splitting; every drop is counted in the audit."""
+
+    minimum_length: PositiveInt = Field(description="characters a side must have")
+    maximum_length: PositiveInt = Field(description="characters a side may have")
+    maximum_ratio: PositiveFloat = Field(
+        description="longest side over shortest side in units of the corpus's median ratio; 1 is the median"
+    )
+    simplified_chinese: bool = Field(description="convert traditional Chinese to simplified (OpenCC t2s)")
+
+
+class Splitting(Values):
+    """Sizes of the held-out sets, for corpora without splits of their own."""
+
+    valid: PositiveInt = Field(description="validation pairs")
+    test: PositiveInt = Field(description="test pairs")
+    seed: NonNegativeInt = Field(description="seed of the assignment of connected components to splits")
+
+
+class Text(Values):
+    """Byte-pair encoding."""
+
+    source_types: PositiveInt = Field(description="size of the source vocabulary, specials included")
+    target_types: PositiveInt = Field(description="size of the target vocabulary, specials included")
+    joint: bool = Field(description="one vocabulary (of `source_types`) for both sides")
+
+
+class Model(Values):
+    """The encoder–decoder Transformer."""
+
+    width: PositiveInt = Field(description="width D of every hidden state")
+    feedforward: PositiveInt = Field(description="width of the feed-forward layer")
+    heads: PositiveInt = Field(description="attention heads H; each has width D / H, so the parameter count is constant")
+    encoder_layers: PositiveInt
+    decoder_layers: PositiveInt
+    positions: Literal["sinusoidal", "learned-from-sinusoidal", "learned", "none"]
+    normalisation: Literal["pre", "post"] = Field(description="layer normalisation before or after each sub-layer")
+    dropout: Probability = Field(description="share of activations set to zero in training")
+    maximum_length: PositiveInt = Field(description="tokens a side may have, START, END and the like included")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Model:
+        if self.width % self.heads:
+            divisors = ", ".join(str(h) for h in range(1, self.width + 1) if self.width % h == 0)
+            raise ValueError(f"heads {self.heads} does not divide width {self.width}; allowed are {divisors}")
+        if self.width % 2:
+            raise ValueError(f"width {self.width} is odd; sinusoidal positions need pairs of sine and cosine")
+        return self
+
+
+class Batch(Values):
+    """How sentences become tensors."""
+
+    tokens: PositiveInt = Field(description="target tokens in a batch, padding included")
+    source_end: bool = Field(description="append [END] to the source")
+
+
+class Optimisation(Values):
+    """The training of one model."""
+
+    updates: PositiveInt = Field(description="optimizer steps at most")
+    learning_rate: PositiveFloat = Field(description="peak rate of AdamW")
+    schedule: Literal["inverse-square-root", "cosine"] = Field(description="shape of the rate after warm-up")
+    warmup: NonNegativeInt = Field(description="steps over which the rate rises linearly from 0 to its peak")
+    weight_decay: NonNegativeFloat = Field(description="decoupled weight decay, matrices only")
+    label_smoothing: Probability = Field(description="probability spread evenly over the vocabulary")
+    gradient_clip: PositiveFloat = Field(description="largest 2-norm of the whole gradient")
+    validate_every: PositiveInt = Field(description="steps between validations")
+    patience: PositiveInt = Field(description="validations without a lower validation loss before training stops")
+
+
+class Machine(Values):
+    """Where a run computes. It changes the bits of a result, never its meaning."""
+
+    accelerator: Literal["cpu", "cuda"]
+    threads: PositiveInt = Field(description="CPU threads of one run")
+    precision: Literal["32-true", "bf16-mixed"]
+
+
+class Decoding(Values):
+    """Translation of test sentences."""
+
+    beam: PositiveInt = Field(description="hypotheses kept; 1 is greedy")
+    length_penalty: NonNegativeFloat = Field(
+        description="exponent α of the length by which a hypothesis's log probability is divided; 0 is none"
+    )
+    batch_tokens: PositiveInt = Field(description="source tokens in a decoding batch, padding included")
+
+
+class Statistics(Values):
+    """The comparison of models."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="level of the intervals")
+    resamples: PositiveInt = Field(description="bootstrap resamples of test sentences")
+    seed: NonNegativeInt = Field(description="seed of the bootstrap")
+
+
+class TranslationMethod(Values):
+    """Pretraining on the translation of task A; it has no values of its own."""
+
+
+class MaskedMethod(Values):
+    """Masked language model (BERT) on the source side of task A."""
+
+    rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="share of tokens to be predicted")
+
+
+METHOD_VALUES: dict[str, type[Values]] = {"translation": TranslationMethod, "masked": MaskedMethod}
+"""The values of each pretraining method, by its name in params.yaml."""
+
+
+class Surgery(Values):
+    """What happens to transferred layers during fine-tuning."""
+
+    train: bool = Field(description="whether the transferred shallow layers go on learning")
+    dropout: bool = Field(description="whether dropout acts in the transferred layers while the rest is trained")
+
+
+class Sweep(Values):
+    """Lists that only expand the grid; no training stage reads them."""
+
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    sources: list[Name] = Field(description="donors of fine-tuning: names of methods")
+    shallow_layers: list[NonNegativeInt] = Field(
+        description="encoder depths n: 1 is the source embedding, 1 + k adds encoder layers 1 to k"
+    )
+    surgeries: list[Name]
+
+
+class RunTransfer(Values):
+    """Where a fine-tuned run's shallow layers came from."""
+
+    source: Name = Field(description="the donor: a method or a variant")
+    shallow_layers: NonNegativeInt = Field(description="encoder depth n: 1 is the source embedding, 1 + k adds layers 1 to k")
+    surgery: Name
+    train: bool = Field(description="whether the transferred layers go on learning")
+    dropout: bool = Field(description="whether dropout acts in the transferred layers while the rest is trained")
+
+
+class RunData(Values):
+    """How much of the training text a run uses."""
+
+    training_pairs: PositiveInt | Literal["all"]
+
+
+class RunValues(Values):
+    """Every value that shaped a run, the variant's delta applied."""
+
+    data: RunData
+    model: Model
+    batch: Batch
+    optimisation: Optimisation
+    machine: Machine
+    method: dict[str, Any] = Field(description="values of the pretraining method; empty for the others")
+
+
+class Run(Values):
+    """One trained model: the `config.json` of its folder."""
+
+    name: Name
+    seed: NonNegativeInt
+    stage: Literal["pretrain", "ablate", "finetune"]
+    task: Literal["a", "b"]
+    corpus: Name
+    source_language: str
+    target_language: str
+    method: Name | None = Field(description="pretraining method; null on task B")
+    transfer: RunTransfer | None
+    axis: str | None = Field(description="dotted path of what a variant changes, several joined by +; null for the base")
+    values: RunValues

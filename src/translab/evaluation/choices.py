@@ -1,0 +1,95 @@
+"""What a model prefers: the right translation or the wrong one, the antecedent or its rival.
+
+Forced choice (Sennrich 2017, "How Grammatical is Character-level Neural Machine Translation? Assessing MT Quality with
+Contrastive Translation Pairs"): the model reads two translations that differ in one respect and should find the right one more
+probable. Chance is one half whatever the model's general quality, since nothing has to be generated.
+
+Shapes: B items of a batch · S source length · T target length · V vocabulary · H heads.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+
+import torch
+from tokenizers import Encoding
+from torch import Tensor
+from torch.nn import functional
+
+from translab.models.transformer import Transformer
+from translab.text.batching import Examples, bucketed, pad
+from translab.text.bpe import PAD
+
+Ids = Sequence[list[int]]
+
+
+@torch.inference_mode()
+def margins(network: Transformer, sources: Ids, targets: Ids, wrongs: Ids, tokens: int) -> list[float]:
+    """log P(target | source) − log P(wrong | source) of each item, in nats; above 0 the model prefers the target.
+
+    Args:
+        network: in evaluation mode.
+        sources: as the encoder reads them.
+        targets, wrongs: from [START] to [END].
+        tokens: target types in a batch, padding included.
+    """
+    found = [0.0] * len(sources)
+    longer = [max(pair, key=len) for pair in zip(targets, wrongs, strict=True)]
+    for rows in bucketed(Examples(list(sources), longer), tokens, None):
+        source = _batch(network, sources, rows)
+        memory = network.encode(source)
+        right, wrong = (_log_probability(network, _batch(network, side, rows), memory, source) for side in (targets, wrongs))
+        for row, margin in zip(rows, (right - wrong).tolist(), strict=True):
+            found[row] = margin
+    return found
+
+
+def _batch(network: Transformer, sequences: Ids, rows: Sequence[int]) -> Tensor:
+    return pad([sequences[row] for row in rows]).to(network.output.weight.device)
+
+
+def _log_probability(network: Transformer, target: Tensor, memory: Tensor, source: Tensor) -> Tensor:
+    """log P(target | source) of each item [B], by teacher forcing; target ids [B, T]."""
+    hidden = network.decode(target[:, :-1], memory, source)  # [B, T-1, D]
+    following = target[:, 1:]
+    logits = network.output(hidden).float().flatten(0, 1)  # [B·(T-1), V]
+    losses = functional.cross_entropy(logits, following.flatten(), ignore_index=PAD, reduction="none")
+    return -losses.view_as(following).double().sum(1)
+
+
+@torch.inference_mode()
+def attention_margins(network: Transformer, sources: Ids, looking: Ids, right: Ids, rival: Ids, tokens: int) -> list[float]:
+    """How much more some tokens of each source look at the right tokens than at the rival's.
+
+    The share of attention that goes to the right tokens minus that which goes to the rival's, as a mean over the looking
+    tokens and over the heads of all encoder layers.
+
+    Args:
+        network: in evaluation mode.
+        sources: as the encoder reads them.
+        looking, right, rival: positions in each source.
+        tokens: source types in a batch, padding included.
+    """
+    found = [0.0] * len(sources)
+    for rows in bucketed(Examples(list(sources), list(sources)), tokens, None):
+        layers = network.encoder_attention(_batch(network, sources, rows))
+        weights = torch.stack(layers).double().mean((0, 2)).cpu()  # [B, S, S]
+        for row, item in zip(rows, weights, strict=True):
+            looks = item[looking[row]].mean(0)  # [S]
+            found[row] = float(looks[right[row]].sum() - looks[rival[row]].sum())
+    return found
+
+
+def tokens_of_word(text: str, encoding: Encoding, word: int) -> list[int]:
+    """Positions of the tokens that make a word of a text; punctuation at the word's end is no part of it.
+
+    Args:
+        text: words separated by single spaces.
+        encoding: of the text.
+        word: the word's index, from 0.
+    """
+    words = text.split(" ")
+    start = sum(len(before) + 1 for before in words[:word])
+    end = start + len(words[word].rstrip(string.punctuation))
+    return [position for position, (first, last) in enumerate(encoding.offsets) if first < end and last > start]
