@@ -132,6 +132,8 @@ def run(root: Path, name: str, seed: int, sentences: int) -> None:
             "ter": {"score": 90 - score, "signature": "ter"},
             "length_ratio": 0.98,
             "exact_match": 0.25,
+            "acceptance": 0.75,
+            "errors": {"sense": sentences // 4},
             "by_length": [{"lower": 1, "upper": 10, "sentences": sentences, "bleu": score, "chrf": score - 5}],
         }
         table = {
@@ -149,4 +151,7 @@ def run(root: Path, name: str, seed: int, sentences: int) -> None:
         maps = [{"test_set": "test", "index": 0, "source_tokens": source, "target_tokens": target, "weights": weights}]
         files.write_json(evaluation / "attention.json", maps)
     scores = {"name": name, "seed": seed, "task": "a" if name in METHODS else "b", "test_sets": {"test": test}}
+    if name not in METHODS:
+        twins = {"items": 4, "choice": 0.75, "acceptance": 0.5}
+        scores["probes"] = {"word-order": twins, "end": twins | {"truncated": 0.5, "overrun": 0.0}}
     files.write_json(evaluation / "scores.json", scores)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+import probed
 from translab import files
 from translab.evaluation.scoring import corpus_scores, sentence_statistics
 
@@ -78,9 +79,14 @@ def names(variants: Sequence[str] = tuple(VARIANTS), transfers: bool = True) -> 
 
 
 def project(
-    data: Path, seeds: Sequence[int], sentences: int, variants: Sequence[str] = tuple(VARIANTS), transfers: bool = True
+    data: Path,
+    seeds: Sequence[int],
+    sentences: int,
+    variants: Sequence[str] = tuple(VARIANTS),
+    transfers: bool = True,
+    phrasebook: bool = False,
 ) -> Path:
-    """Write every run and evaluation below `data` and return it."""
+    """Write every run and evaluation below `data` and return it; `phrasebook` adds what only a phrasebook has."""
     b, a = pairs(sentences, 1), pairs(sentences, 2)
     for seed in seeds:
         for name in variants:
@@ -91,6 +97,8 @@ def project(
             write_run(data, f"{source}-{layers}-{surgery}", seed, "finetune", b, wrong, transfer=transfer)
         for name, chance in METHODS.items():
             write_run(data, name, seed, "pretrain", a, chance)
+    if phrasebook:
+        probed.add(data, [name for name, _ in names(variants, transfers) if name not in METHODS], seeds, sentences)
     files.write_json(data / "audit.json", {task: _audit(task) for task in ("a", "b")})
     return data
 
@@ -155,13 +163,13 @@ def _write_evaluation(
         sentence_chance = random.Random(7)
         hypotheses = [_corrupt(text, share, chance, sentence_chance.uniform(0.2, 1.8)) for text in references]
         figures |= corpus_scores(sources, hypotheses, references, "zh")
-        write_sentences(folder, sources, references, hypotheses)
+        files.write_table(folder / "sentences.parquet", sentences_table(sources, references, hypotheses))
         files.write_json(folder / "attention.json", [_attention(index, pairs[index]) for index in range(3)])
     files.write_json(folder / "scores.json", {"name": name, "seed": seed, "task": "b", "test_sets": {"test": figures}})
 
 
-def write_sentences(folder: Path, sources: list[str], references: list[str], hypotheses: list[str]) -> None:
-    """sentences.parquet as `evaluate` writes it."""
+def sentences_table(sources: list[str], references: list[str], hypotheses: list[str]) -> pa.Table:
+    """A test set in sentences.parquet as `evaluate` writes it."""
     statistics = sentence_statistics(hypotheses, references, "zh")
     columns = {
         "test_set": ["test"] * len(sources),
@@ -176,7 +184,7 @@ def write_sentences(folder: Path, sources: list[str], references: list[str], hyp
         "ter_reference_length": [float(row.ter[1]) for row in statistics],
         "exact": [hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True)],
     }
-    files.write_table(folder / "sentences.parquet", pa.table(columns))
+    return pa.table(columns)
 
 
 def pairs(number: int, seed: int) -> list[tuple[str, str]]:

@@ -14,10 +14,10 @@ from xml.etree import ElementTree
 import pytest
 
 import scored
-from translab.comparison import tables
+from translab.comparison import sheets
 from translab.comparison.report import Report, compare
-from translab.comparison.results import ResultsError
 from translab.comparison.rounding import shown
+from translab.comparison.testsets import ResultsError
 
 SEEDS = [1, 2, 3]
 VARIANTS = ("base", "heads-1", "positions-none")
@@ -173,7 +173,7 @@ def test_the_terminal_gets_the_verdicts_and_the_reports_path(report: Report) -> 
 
 
 def test_columns_are_aligned_also_with_chinese() -> None:
-    made = tables.table({"name": ["我", "ab"], "score": ["1.00", "−10.00"]}, ["score"])
+    made = sheets.table({"name": ["我", "ab"], "score": ["1.00", "−10.00"]}, ["score"])
     assert made.terminal() == "name   score\n----  ------\n我      1.00\nab    −10.00\n"
     assert made.markdown() == "| name | score |\n| :-- | --: |\n| 我 | 1.00 |\n| ab | −10.00 |\n"
 

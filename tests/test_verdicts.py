@@ -147,7 +147,7 @@ def test_another_test_set_is_named(data: Path) -> None:
     (record,) = verdicts(data, claim(contrast={"base": 1, "heads-1": -1}))
     assert record["verdict"] == "not decidable"
     assert record["reason"] == (
-        "heads-1, seed 3: the sources or references of test set `test` differ from those of 11 other runs; "
+        "heads-1, seed 3: the sources, references or metrics of test set `test` differ from those of 11 other runs; "
         "evaluate it again with `dvc repro`."
     )
 

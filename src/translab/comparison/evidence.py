@@ -16,8 +16,9 @@ from translab.comparison.results import Cell, Grid
 from translab.comparison.statistics import MINIMUM_SEEDS, Effect, Variance, effect, run_variances
 from translab.comparison.sufficient import Array, resamples, scores
 
-PRIMARY = "bleu"
-"""The metric of tables and figures; the others stand beside it."""
+PRIMARY = ("choice", "acceptance", "bleu")
+"""What decides where it is measured, in this order: the forced choice of a probe, where chance is known; acceptance where a
+grammar knows every valid translation; else BLEU. The other metrics stand beside it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Evidence:
         """
         Args:
             measurements: metric to name to measurement.
-            sentences: M, how many sentences the test set has.
+            sentences: M, how many sentences (twins of a probe) the test set has.
         """
         self.measurements = measurements
         self.sentences = sentences
@@ -60,6 +61,11 @@ class Evidence:
         self._variances: dict[str, dict[str, Variance]] = {
             metric: run_variances(cells) for metric, cells in self._cells.items()
         }
+
+    @property
+    def names(self) -> set[str]:
+        """The models that were measured."""
+        return {name for named in self.measurements.values() for name in named}
 
     def estimate(self, contrast: Mapping[str, float], metric: str) -> float:
         """The contrast of the means over seeds."""
@@ -78,12 +84,18 @@ class Evidence:
         return effect(contrast, self._cells[metric], self._variances[metric], resampled or None, self.sentences)
 
 
+def primary(evidence: Sequence[Evidence], names: Sequence[str]) -> str:
+    """The metric that decides between models on a test set."""
+    having = [piece.measurements for piece in evidence if not piece.names.isdisjoint(names)]
+    return next((metric for metric in PRIMARY if any(metric in measured for measured in having)), PRIMARY[-1])
+
+
 def gather(grid: Grid, test_set: str, number: int, seed: int) -> list[Evidence]:
     """The evidence on a test set, one piece for each group of models that translated the same sentences.
 
     Args:
         grid: all results.
-        test_set: name of the test set.
+        test_set: name of the test set, of a probe or of a part of one.
         number: R, how many resamples.
         seed: of the resampling.
     """
@@ -98,7 +110,7 @@ def _gather(cells: Sequence[Cell], test_set: str, number: int, seed: int) -> Evi
     runs = [(cell.name, run.tests[test_set]) for cell in cells for run in cell.runs.values()]
     first = runs[0][1]
     metrics = list(first.counts)
-    measurements: dict[str, dict[str, Measurement]] = {metric: {} for metric in [*metrics, "loss"]}
+    measurements: dict[str, dict[str, Measurement]] = {metric: {} for metric in first.scores}
     resampled: dict[str, Array] = {}
     if metrics:
         widths = [first.counts[metric].shape[1] for metric in metrics]
@@ -115,4 +127,4 @@ def _gather(cells: Sequence[Cell], test_set: str, number: int, seed: int) -> Evi
         for metric, named in measurements.items():
             draws = resampled[metric][rows] if metric in resampled else None
             named[cell.name] = Measurement([made[row][metric] for row in rows], draws)
-    return Evidence(measurements, int(first.figures["sentences"]))
+    return Evidence(measurements, len(first.counts[metrics[0]]) if metrics else int(first.figures["sentences"]))

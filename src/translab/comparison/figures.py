@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison import svg
-from translab.comparison.records import BASE
-from translab.comparison.rounding import BETTER, interval, shown
+from translab.comparison.differences import BASE
+from translab.comparison.rounding import BETTER, LABELS, UNITS, interval, shown
 from translab.comparison.svg import drawing, line, linear, logarithmic, path, rectangle, text
 
 WIDTH = 440.0
@@ -54,7 +54,7 @@ def _reach(record: Mapping[str, Any]) -> list[float]:
     return [difference["estimate"], *(difference.get("interval") or []), *difference["raw"]]
 
 
-def forest(title: str, records: Sequence[Mapping[str, Any]], domain: tuple[float, float]) -> str:
+def forest(title: str, records: Sequence[Mapping[str, Any]], metric: str, domain: tuple[float, float]) -> str:
     """Differences from the base: the interval, its estimate, and one ring a seed."""
     x = linear(domain, (12, WIDTH - 12))
     row, top = 46, 12
@@ -70,17 +70,17 @@ def forest(title: str, records: Sequence[Mapping[str, Any]], domain: tuple[float
             continue
         kind = difference["word"] if difference["word"] in ("better", "worse") else "unclear"
         colour = {"better": "good", "worse": "bad"}.get(kind, "open")
-        value = f"{shown(difference['estimate'], 'bleu', sign=True)}  {difference['word']}"
+        value = f"{shown(difference['estimate'], difference['metric'], sign=True)}  {difference['word']}"
         marks.append(text(WIDTH - 12, y + 14, value, colour, "end"))
         marks.extend(_row(difference, kind, x, domain, y + 31))
     marks.extend(text(x(tick), height - 22, svg.label(tick), "small", "middle") for tick in svg.ticks(domain, 5))
-    marks.append(text(WIDTH / 2, height - 5, f"difference from {BASE} in BLEU", "small", "middle"))
+    marks.append(text(WIDTH / 2, height - 5, f"difference from {BASE} in {UNITS[metric]}", "small", "middle"))
     told = "; ".join(
-        f"{record['name']} {shown(record['difference']['estimate'], 'bleu', sign=True)} ({record['difference']['word']})"
+        f"{record['name']} {shown(record['difference']['estimate'], metric, sign=True)} ({record['difference']['word']})"
         for record in records
         if record["difference"]
     )
-    return drawing(WIDTH, height, f"{title}: difference from {BASE} in BLEU. {told}.", marks)
+    return drawing(WIDTH, height, f"{title}: difference from {BASE} in {UNITS[metric]}. {told}.", marks)
 
 
 def _row(difference: Mapping[str, Any], kind: str, x: svg.Scale, domain: tuple[float, float], y: float) -> list[str]:
@@ -94,7 +94,9 @@ def _row(difference: Mapping[str, Any], kind: str, x: svg.Scale, domain: tuple[f
     return [*marks, svg.circle(x(difference["estimate"]), y, 5, f"point {kind}")]
 
 
-def transfer(source: str, records: Sequence[Mapping[str, Any]], base: Mapping[str, Any], domain: tuple[float, float]) -> str:
+def transfer(
+    source: str, records: Sequence[Mapping[str, Any]], base: Mapping[str, Any], metric: str, domain: tuple[float, float]
+) -> str:
     """The score against the number of transferred layers: frozen, tuned, and the base (trained from scratch) as a band."""
     height, left, right, bottom = 270.0, 46.0, WIDTH - 14, 214.0
     depths = sorted({record["shallow_layers"] for record in records})
@@ -104,16 +106,16 @@ def transfer(source: str, records: Sequence[Mapping[str, Any]], base: Mapping[st
     marks.extend(text(left - 7, y(tick) + 4, svg.label(tick), "small", "end") for tick in svg.ticks(domain, 5))
     marks.extend(text(x(depth), bottom + 18, str(depth), "small", "middle") for depth in depths)
     marks.append(text((left + right) / 2, bottom + 35, "transferred layers n (1 = source embedding)", "small", "middle"))
-    score = base["scores"]["bleu"]
+    score = base["scores"][metric]
     if score["interval"]:
         low, high = y(score["interval"][0]), y(score["interval"][1])
         marks.append(rectangle(left, high, right - left, low - high, "baseband"))
     marks.append(line(left, y(score["mean"]), right, y(score["mean"]), "baseline"))
     for frozen, kind, second, shift in ((True, "frozen", "", -4), (False, "tuned", " second", 4)):
         chosen = [record for record in records if record["frozen"] == frozen]
-        marks.append(path([(x(r["shallow_layers"]) + shift, y(r["scores"]["bleu"]["mean"])) for r in chosen], f"curve {kind}"))
+        marks.append(path([(x(r["shallow_layers"]) + shift, y(r["scores"][metric]["mean"])) for r in chosen], f"curve {kind}"))
         for record in chosen:
-            at, found = x(record["shallow_layers"]) + shift, record["scores"]["bleu"]
+            at, found = x(record["shallow_layers"]) + shift, record["scores"][metric]
             if found["interval"]:
                 marks.append(line(at, y(found["interval"][0]), at, y(found["interval"][1]), f"interval{second}"))
             marks.extend(svg.circle(at + 2 * shift, y(value), 3, "seed") for value in found["raw"])
@@ -123,10 +125,10 @@ def transfer(source: str, records: Sequence[Mapping[str, Any]], base: Mapping[st
         marks.append(line(start, height - 8, start + 24, height - 8, kind))
         marks.append(text(start + 31, height - 4, f"{name} (scratch)" if name == BASE else name, "small"))
     told = "; ".join(
-        f"n = {r['shallow_layers']} {'frozen' if r['frozen'] else 'tuned'} {shown(r['scores']['bleu']['mean'], 'bleu')}"
+        f"n = {r['shallow_layers']} {'frozen' if r['frozen'] else 'tuned'} {shown(r['scores'][metric]['mean'], metric)}"
         for r in records
     )
-    described = f"BLEU against transferred layers of {source}: {told}; {BASE} {shown(score['mean'], 'bleu')}."
+    described = f"{LABELS[metric]} against transferred layers of {source}: {told}; {BASE} {shown(score['mean'], metric)}."
     return drawing(WIDTH, height, described, marks)
 
 

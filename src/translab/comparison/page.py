@@ -10,11 +10,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from translab.comparison import figures, records, tables
+from translab.comparison import figures, probe_figures, probe_section, records, tables
+from translab.comparison.differences import BASE
+from translab.comparison.probes import CHANCE
 from translab.comparison.results import Grid, Run
 from translab.comparison.rounding import BETTER, LABELS, UNITS, interval, shown
 from translab.comparison.svg import TEMPLATES, as_file
+from translab.comparison.testsets import TEST_SET
 from translab.comparison.verdicts import VERDICTS
+from translab.comparison.wording import AT_CHANCE, COMPARED
 from translab.config import flatten
 
 EXAMPLES = 6
@@ -28,6 +32,8 @@ def contents(
     grid: Grid,
     verdicts: Sequence[Mapping[str, Any]],
     found: Mapping[str, Sequence[Mapping[str, Any]]],
+    elsewhere: Sequence[Mapping[str, Any]],
+    metric: str,
     curves: Sequence[Mapping[str, Any]],
     values: Mapping[str, Any],
     audit: Mapping[str, Any],
@@ -38,31 +44,39 @@ def contents(
         grid: all results.
         verdicts: records of the claims.
         found: `ablations`, `transfer`, `pretraining` to their records.
+        elsewhere: records of splits and probes.
+        metric: the primary one.
         curves: mean losses by name and step.
         values: what the stage declares.
         audit: `data/audit.json`.
     """
-    base = next(record for record in found["ablations"] if record["name"] == records.BASE)
-    run = grid.cells[records.BASE].first
+    base = next(record for record in found["ablations"] if record["name"] == BASE)
+    run = grid.cells[BASE].first
     compared = [*found["ablations"], *found["transfer"]]
     return {
-        "claims": [dict(record) | {"figure": figures.claim_interval(record)} for record in verdicts],
+        "claims": [dict(record) | _claim_figures(record) for record in verdicts],
         "claim_table": tables.claims(verdicts),
         "counts": [(verdict, count) for verdict in VERDICTS if (count := Counter(r["verdict"] for r in verdicts)[verdict])],
         "marks": tables.MARKS,
         "problems": grid.problems,
+        "metric": metric,
+        "signs": {"at_chance": AT_CHANCE, "compared": COMPARED},
+        "probes": probe_section.contents(grid, elsewhere),
         "head": _head(grid, base, run, values, audit),
         "values": sorted(flatten(run.config["values"]).items()) if run else [],
         "signature": _signature(run),
         "tokenisers": [(record["name"], record["bleu_by_tokeniser"]) for record in compared if record.get("bleu_by_tokeniser")],
-        "forests": _forests(found["ablations"]),
+        "forests": _forests(found["ablations"], metric),
         "tables": {
-            **{name: (tables.models(found[name]), tables.details(found[name])) for name in ("ablations", "transfer")},
+            **{
+                name: (tables.models(found[name], metric, elsewhere), tables.details(found[name], metric))
+                for name in ("ablations", "transfer")
+            },
             "pretraining": (tables.pretraining(found["pretraining"]),),
         },
-        "transfers": _transfers(found["transfer"], base),
+        "transfers": _transfers(found["transfer"], base, metric),
         "curves": _curves(grid, curves),
-        "lengths": records.lengths(grid),
+        "lengths": records.lengths(grid, metric),
         "examples": records.examples(grid, EXAMPLES),
         "first_seed": grid.seeds[0],
         "attention": _attention(run),
@@ -79,7 +93,14 @@ def html(page: Mapping[str, Any]) -> str:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     styles = {name: (TEMPLATES / f"{name}.css").read_text(encoding="utf-8") for name in ("colours", "figure", "page")}
-    environment.globals |= {"shown": shown, "interval": interval, "units": UNITS, "labels": LABELS, "better": BETTER}
+    environment.globals |= {
+        "shown": shown,
+        "interval": interval,
+        "units": UNITS,
+        "labels": LABELS,
+        "better": BETTER,
+        **probe_section.HELPERS,
+    }
     environment.filters |= {"drawing": Markup, "code": _code}
     return environment.get_template("report.html.j2").render(**page, styles=Markup("".join(styles.values())))  # noqa: S704  our own style sheets
 
@@ -89,11 +110,17 @@ def _code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped here
 
 
+def _claim_figures(record: Mapping[str, Any]) -> dict[str, str | None]:
+    chance = CHANCE if record["metric"] == "choice" else None
+    return {"figure": figures.claim_interval(record), "by_seed": probe_figures.by_seed(record, chance)}
+
+
 def figure_files(page: Mapping[str, Any]) -> dict[str, str]:
     """Every drawing of the page as a file."""
     drawn = {f"claim-{record['name']}": record["figure"] for record in page["claims"] if record["figure"]}
     drawn |= {f"ablation-{card['file']}": card["figure"] for card in page["forests"]}
     drawn |= {f"transfer-{card['source']}": card["figure"] for card in page["transfers"]}
+    drawn |= {f"distance-{card['name']}": card["figure"] for card in page["probes"]["distances"]}
     drawn |= {f"curves-{card['name']}": card["figure"] for card in page["curves"]}
     drawn |= {f"attention-{card['index']}": card["figure"] for card in page["attention"]}
     return {f"{name}.svg": as_file(figure) for name, figure in drawn.items()}
@@ -120,40 +147,42 @@ def _head(
 
 
 def _signature(run: Run | None) -> str:
-    if run is None or records.TEST_SET not in run.tests:
+    if run is None or TEST_SET not in run.tests:
         return "none: the base was not scored"
-    bleu = run.tests[records.TEST_SET].figures["bleu"]
+    bleu = run.tests[TEST_SET].figures["bleu"]
     return str(next(iter(bleu.values()))["signature"])
 
 
-def _forests(ablations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _forests(ablations: Sequence[Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
     """One forest plot for each axis; they share a scale."""
     axes: dict[str, list[dict[str, Any]]] = {}
     for record in ablations:
-        if record["name"] != records.BASE:
+        if record["name"] != BASE:
             axes.setdefault(record["axis"] or "not trained", []).append(dict(record))
     domain = figures.forest_domain([record for group in axes.values() for record in group])
     return [
-        {"axis": axis, "file": re.sub(r"[.+ ]", "-", axis), "figure": figures.forest(axis, group, domain)}
+        {"axis": axis, "file": re.sub(r"[.+ ]", "-", axis), "figure": figures.forest(axis, group, metric, domain)}
         for axis, group in axes.items()
     ]
 
 
-def _transfers(transfers: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _transfers(transfers: Sequence[Mapping[str, Any]], base: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
     """One figure for each donor; they share a scale."""
-    scored = [record for record in transfers if "bleu" in record["scores"]]
-    if not scored or "bleu" not in base["scores"]:
+    scored = [record for record in transfers if metric in record["scores"]]
+    if not scored or metric not in base["scores"]:
         return []
     seen = [
         bound
         for record in [*scored, base]
-        for bound in [*(record["scores"]["bleu"]["interval"] or []), *record["scores"]["bleu"]["raw"]]
+        for bound in [*(record["scores"][metric]["interval"] or []), *record["scores"][metric]["raw"]]
     ]
     room = 0.06 * (max(seen) - min(seen)) or 1.0
     domain = (min(seen) - room, max(seen) + room)
     sources = dict.fromkeys(record["method"] for record in scored)
     groups = {source: [record for record in scored if record["method"] == source] for source in sources}
-    return [{"source": source, "figure": figures.transfer(source, group, base, domain)} for source, group in groups.items()]
+    return [
+        {"source": source, "figure": figures.transfer(source, group, base, metric, domain)} for source, group in groups.items()
+    ]
 
 
 def _curves(grid: Grid, curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

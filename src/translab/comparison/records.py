@@ -5,66 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison.evidence import PRIMARY, Evidence
+import numpy as np
+
+from translab.comparison.differences import BASE, differences, measured
+from translab.comparison.evidence import Evidence
 from translab.comparison.results import Cell, Grid, Run
-from translab.comparison.rounding import BETTER, rounded
-from translab.comparison.statistics import Effect, holm
-
-BASE = "base"
-"""The variant that all others are compared with."""
-
-TEST_SET = "test"
-"""The primary test set."""
-
+from translab.comparison.rounding import rounded
+from translab.comparison.sufficient import score
+from translab.comparison.testsets import TEST_SET
 
 FIGURES = {"length_ratio": "ratio", "perplexity": "bleu", "accuracy": "ratio"}
 """Further figures of a test set that `scores.json` holds, and how they are rounded."""
 
 
-def model_records(grid: Grid, evidence: Sequence[Evidence], stage: str, confidence: float) -> list[dict[str, Any]]:
+def model_records(grid: Grid, evidence: Sequence[Evidence], stage: str, metric: str, confidence: float) -> list[dict[str, Any]]:
     """One record for each model of a stage, in the grid's order.
 
     Args:
         grid: all results.
         evidence: that of the primary test set.
         stage: `ablate`, `finetune` or `pretrain`.
+        metric: in which models are compared with the base.
         confidence: level of the intervals.
     """
     names = [name for name, cell in grid.cells.items() if cell.stage == stage]
-    differences = _differences(names, evidence)
-    adjusted = dict(zip(differences, holm([effect.p() for effect in differences.values()]), strict=True))
+    compared = differences(names, evidence, metric, confidence)
     records = []
     for name in names:
-        pieces = [piece for piece in evidence if name in piece.measurements["loss"]]
         record = _identity(grid.cells[name], grid.seeds)
-        if pieces:
-            record |= _scores(name, pieces[0], confidence)
-            record |= {key: _mean(_figure(grid.cells[name], key), quantity) for key, quantity in FIGURES.items()}
-            record["bleu_by_tokeniser"] = _by_tokeniser(grid.cells[name])
-        if name in differences:
-            record["difference"] = _difference(
-                differences[name], adjusted[name], confidence, len(differences), _offsets(name, pieces[0])
-            )
-        elif name != BASE and pieces and PRIMARY in pieces[0].measurements and BASE in pieces[0].measurements[PRIMARY]:
-            record["difference"] = {
-                "estimate": rounded(pieces[0].estimate({name: 1, BASE: -1}, PRIMARY), PRIMARY),
-                "raw": _offsets(name, pieces[0]),
-                "word": "not decidable",
-            }
+        for piece in evidence:
+            if name in piece.names:
+                record |= _scores(name, piece, confidence)
+                record |= {key: _mean(_figure(grid.cells[name], key), quantity) for key, quantity in FIGURES.items()}
+                record["bleu_by_tokeniser"] = _by_tokeniser(grid.cells[name])
+        record["difference"] = compared.get(name)
         records.append(record)
     return records
-
-
-def _differences(names: Sequence[str], evidence: Sequence[Evidence]) -> dict[str, Effect]:
-    found: dict[str, Effect] = {}
-    for piece in evidence:
-        measured = piece.measurements.get(PRIMARY, {})
-        for name in names:
-            if name in measured and name != BASE and BASE in measured:
-                effect = piece.effect({name: 1, BASE: -1}, PRIMARY)
-                if effect is not None:
-                    found[name] = effect
-    return {name: found[name] for name in names if name in found}
 
 
 def _identity(cell: Cell, seeds: Sequence[int]) -> dict[str, Any]:
@@ -120,43 +96,15 @@ def _train_loss_at_best(run: Run) -> float | None:
 
 
 def _scores(name: str, piece: Evidence, confidence: float) -> dict[str, Any]:
-    scores: dict[str, Any] = {}
-    for metric, named in piece.measurements.items():
-        if name in named:
-            effect = piece.effect({name: 1}, metric)
-            scores[metric] = {
-                "mean": rounded(piece.estimate({name: 1}, metric), metric),
-                "interval": [rounded(bound, metric) for bound in effect.interval(confidence)] if effect else None,
-                "s_sel": rounded(named[name].sentence_deviation, metric),
-                "s_opt": rounded(named[name].seed_deviation, metric),
-                "raw": [rounded(value, metric) for value in named[name].raw],
-            }
-    return {"scores": scores, "test_set": TEST_SET, "sentences": piece.sentences}
-
-
-def _offsets(name: str, piece: Evidence) -> list[float | None]:
-    """Each seed's score less the base's mean: the dots of the forest plot."""
-    base = piece.estimate({BASE: 1}, PRIMARY)
-    return [rounded(score - base, PRIMARY) for score in piece.measurements[PRIMARY][name].raw]
-
-
-def _difference(
-    effect: Effect, p_adjusted: float, confidence: float, family_size: int, offsets: list[float | None]
-) -> dict[str, Any]:
-    alpha = 1 - confidence
-    word = "better" if effect.estimate * BETTER[PRIMARY] > 0 else "worse"
-    if p_adjusted >= alpha:
-        word = f"perhaps {word}" if effect.p() < alpha else "no clear difference"
-    return {
-        "metric": PRIMARY,
-        "estimate": rounded(effect.estimate, PRIMARY),
-        "interval": [rounded(bound, PRIMARY) for bound in effect.interval(confidence)],
-        "p": rounded(effect.p(), "p"),
-        "p_adjusted": rounded(p_adjusted, "p"),
-        "minimum_detectable_effect": rounded(effect.minimum_detectable(alpha / family_size), PRIMARY),
-        "raw": offsets,
-        "word": word,
+    scores = {
+        metric: measured(piece, name, metric, confidence)
+        | {
+            "s_sel": rounded(named[name].sentence_deviation, metric),
+            "s_opt": rounded(named[name].seed_deviation, metric),
+        }
+        for metric, named in piece.measurements.items()
     }
+    return {"scores": scores, "test_set": TEST_SET, "sentences": piece.sentences}
 
 
 def _figure(cell: Cell, key: str) -> list[float | None]:
@@ -180,7 +128,9 @@ def metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
     for record in records:
         if record["problems"]:
             continue
-        figures = {metric: record["scores"][metric]["mean"] for metric in ("bleu", "chrf") if metric in record["scores"]}
+        figures = {
+            metric: record["scores"][metric]["mean"] for metric in ("acceptance", "bleu", "chrf") if metric in record["scores"]
+        }
         figures["valid_loss"] = record.get("best_valid_loss")
         table[record["name"]] = {key: value for key, value in figures.items() if value is not None}
     return table
@@ -201,21 +151,20 @@ def curves(grid: Grid) -> list[dict[str, Any]]:
     return rows
 
 
-def lengths(grid: Grid) -> dict[str, list[dict[str, Any]]]:
-    """Name to its mean BLEU in each bucket of sentence length."""
+def lengths(grid: Grid, metric: str) -> dict[str, list[dict[str, Any]]]:
+    """Name to its mean score in each bucket of sentence length, in source words."""
     table = {}
     for name, cell in grid.usable(TEST_SET).items():
-        buckets = [run.tests[TEST_SET].figures.get("by_length", []) for run in cell.runs.values()]
-        if cell.stage != "pretrain" and all(buckets):
-            table[name] = [
-                {
-                    "lower": same[0]["lower"],
-                    "upper": same[0]["upper"],
-                    "sentences": same[0]["sentences"],
-                    "bleu": _mean([bucket["bleu"] for bucket in same], "bleu"),
-                }
-                for same in zip(*buckets, strict=True)
-            ]
+        tests = [run.tests[TEST_SET] for run in cell.runs.values()]
+        if cell.stage == "pretrain" or any(metric not in test.counts for test in tests):
+            continue
+        words = np.array([len(source.split()) for source in tests[0].sources])
+        buckets = []
+        for bucket in tests[0].figures["by_length"]:
+            inside = (words >= bucket["lower"]) & (words <= (bucket["upper"] or words.max()))
+            made = [score(metric, test.counts[metric][inside].sum(axis=0)) for test in tests]
+            buckets.append({key: bucket[key] for key in ("lower", "upper", "sentences")} | {"score": _mean(made, metric)})
+        table[name] = buckets
     return table
 
 
@@ -241,15 +190,16 @@ def examples(grid: Grid, number: int) -> dict[str, list[dict[str, Any]]]:
     def example(index: int) -> dict[str, Any]:
         base = outputs[BASE]
         groups: dict[str, list[str]] = {base.hypotheses[index]: []}
+        right = set()
         for name, test in outputs.items():
             groups.setdefault(test.hypotheses[index], []).append(name)
+            if test.counts.get("acceptance", test.counts["exact"])[index, 0] == 1:
+                right.add(test.hypotheses[index])
         return {
             "index": index,
             "source": base.sources[index],
             "reference": base.references[index],
-            "translations": [
-                {"text": text, "names": names, "exact": text == base.references[index]} for text, names in groups.items()
-            ],
+            "translations": [{"text": text, "names": names, "right": text in right} for text, names in groups.items()],
         }
 
     return {

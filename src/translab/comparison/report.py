@@ -15,8 +15,11 @@ from typing import Any
 
 from translab import files
 from translab.comparison import evidence as gathering
-from translab.comparison import page, records, tables
-from translab.comparison.results import Grid, ResultsError, read_grid
+from translab.comparison import page, probe_tables, probes, records, tables, wording
+from translab.comparison.differences import BASE
+from translab.comparison.results import Grid, read_grid
+from translab.comparison.rounding import LABELS
+from translab.comparison.testsets import TEST_SET, ResultsError
 from translab.comparison.verdicts import judge, read_claims
 
 
@@ -58,39 +61,42 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
         ResultsError: if there is no base to compare with.
     """
     checked = read_claims(claims, "claims.yaml")
-    if records.BASE not in dict(names):
-        raise ResultsError(
-            f"params.yaml: variants has no `{records.BASE}`; every comparison needs it: add `{records.BASE}: {{}}` to variants."
-        )
+    if BASE not in dict(names):
+        raise ResultsError(f"params.yaml: variants has no `{BASE}`; every comparison needs it: add `{BASE}: {{}}` to variants.")
     grid = read_grid(names, values["sweep"]["seeds"], data)
     statistics = values["statistics"]
-    test_sets = dict.fromkeys([records.TEST_SET, *(claim.test_set for claim in checked)])
-    evidence = {name: gathering.gather(grid, name, statistics["resamples"], statistics["seed"]) for name in test_sets}
+    evidence = {
+        name: gathering.gather(grid, name, statistics["resamples"], statistics["seed"])
+        for name in dict.fromkeys([TEST_SET, *grid.test_sets])
+    }
     verdicts = judge(checked, grid, evidence, values)
-    primary = evidence[records.TEST_SET]
+    metric = gathering.primary(evidence[TEST_SET], [name for name, cell in grid.cells.items() if cell.stage != "pretrain"])
     found = {
-        file: records.model_records(grid, primary, stage, statistics["confidence"])
+        file: records.model_records(grid, evidence[TEST_SET], stage, metric, statistics["confidence"])
         for file, stage in (("ablations", "ablate"), ("transfer", "finetune"), ("pretraining", "pretrain"))
     }
+    elsewhere = probes.probe_records(grid, evidence, statistics["confidence"])
     curves = records.curves(grid)
-    contents = page.contents(grid, verdicts, found, curves, values, files.read_json(data / "audit.json"))
+    contents = page.contents(grid, verdicts, found, elsewhere, metric, curves, values, files.read_json(data / "audit.json"))
     every_model = [*found["ablations"], *found["transfer"], *found["pretraining"]]
     return Report(
         json={
             "claims.json": verdicts,
             **{f"{file}.json": entries for file, entries in found.items()},
+            "probes.json": elsewhere,
             "metrics.json": records.metrics(every_model),
         },
         text={
             "claims.md": _claims_markdown(verdicts, grid),
-            "ablations.md": _models_markdown("Ablations", found["ablations"]),
-            "transfer.md": _models_markdown("Transfer", found["transfer"]),
+            "ablations.md": _models_markdown("Ablations", found["ablations"], metric, elsewhere),
+            "transfer.md": _models_markdown("Transfer", found["transfer"], metric, elsewhere),
             "pretraining.md": f"# Pretraining\n\n{tables.pretraining(found['pretraining']).markdown()}",
+            "probes.md": _probes_markdown(elsewhere, metric),
             "curves.csv": _csv(curves),
             "index.html": page.html(contents),
         },
         figures=page.figure_files(contents),
-        terminal=_terminal(verdicts, found, grid),
+        terminal=_terminal(verdicts, found, metric, elsewhere, grid),
     )
 
 
@@ -104,8 +110,23 @@ def _claims_markdown(verdicts: Sequence[Mapping[str, Any]], grid: Grid) -> str:
     return "".join(parts).rstrip("\n") + "\n"
 
 
-def _models_markdown(title: str, entries: Sequence[Mapping[str, Any]]) -> str:
-    return f"# {title}\n\n{tables.models(entries).markdown()}\n{tables.details(entries).markdown()}"
+def _models_markdown(
+    title: str, entries: Sequence[Mapping[str, Any]], metric: str, elsewhere: Sequence[Mapping[str, Any]]
+) -> str:
+    compared, details = tables.models(entries, metric, elsewhere), tables.details(entries, metric)
+    return f"# {title}\n\n{compared.markdown()}\n{wording.COMPARED}\n\n{details.markdown()}"
+
+
+def _probes_markdown(elsewhere: Sequence[Mapping[str, Any]], metric: str) -> str:
+    parts = ["# Probes and splits\n\n", f"{wording.AT_CHANCE} {wording.COMPARED}\n"]
+    sections = [
+        (f"Splits: {LABELS[metric]}", probe_tables.splits(elsewhere).table()),
+        ("Probes, forced choice: right % (chance is 50 %)", probe_tables.choices(elsewhere).table()),
+        ("Probes, free generation: accepted %", probe_tables.generated(elsewhere).table()),
+        *((heading, made) for _, heading, made in probe_tables.closer(elsewhere)),
+    ]
+    parts.extend(f"\n## {heading}\n\n{made.markdown()}" for heading, made in sections if made.rows)
+    return "".join(parts)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -116,10 +137,16 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return file.getvalue()
 
 
-def _terminal(verdicts: Sequence[Mapping[str, Any]], found: Mapping[str, Sequence[Mapping[str, Any]]], grid: Grid) -> str:
+def _terminal(
+    verdicts: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Sequence[Mapping[str, Any]]],
+    metric: str,
+    elsewhere: Sequence[Mapping[str, Any]],
+    grid: Grid,
+) -> str:
     parts = [f"! {problem}\n" for problem in grid.problems]
     if verdicts:
         parts += ["\n", tables.claims(verdicts).terminal()]
     compared = [*found["ablations"], *found["transfer"]]
-    parts += ["\n", tables.models(compared).terminal(), "\nReport: reports/index.html\n"]
+    parts += ["\n", tables.models(compared, metric, elsewhere).terminal(), "\nReport: reports/index.html\n"]
     return "".join(parts)

@@ -8,8 +8,6 @@ comparison, because a mean over the remaining seeds would answer another questio
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,38 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from translab import files
-from translab.comparison.sufficient import COUNTS, Array, score
-
-COLUMNS = {"bleu": ["bleu_statistics"], "chrf": ["chrf_statistics"], "ter": ["ter_edits", "ter_reference_length"]}
-
-
-class ResultsError(ValueError):
-    """Results cannot be read or do not fit together; the message says which and what to do."""
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """One run's translations of one test set."""
-
-    digest: str
-    """Of sources and references: equal digests are the same test set."""
-    sources: list[str]
-    references: list[str]
-    hypotheses: list[str]
-    counts: dict[str, Array]
-    """Metric to sufficient statistics [M, K]."""
-    figures: dict[str, Any]
-    """What `scores.json` says about this test set."""
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Metric to score: those made of sentences in percent, the loss in nats per token."""
-        made = {metric: score(metric, counts.sum(axis=0)) for metric, counts in self.counts.items()}
-        return made | {"loss": float(self.figures["loss"])}
+from translab.comparison.testsets import PART, ResultsError, TestSet, read_probes, read_test_sets
 
 
 @dataclass(frozen=True)
@@ -97,6 +65,11 @@ class Grid:
         }
 
     @property
+    def test_sets(self) -> list[str]:
+        """Every test set that a run was scored on, probes and their parts included."""
+        return list(dict.fromkeys(name for cell in self.cells.values() for run in cell.runs.values() for name in run.tests))
+
+    @property
     def problems(self) -> list[str]:
         """All problems, in the grid's order."""
         return [problem for cell in self.cells.values() for problem in cell.problems]
@@ -131,13 +104,7 @@ def _read_run(name: str, seed: int, data: Path) -> Run:
     for path in (folder / "config.json", folder / "metrics.json", folder / "history.csv", evaluation / "scores.json"):
         if not path.is_file():
             raise ResultsError(f"{name}, seed {seed}: {path} is missing; run `make repro`.")
-    figures = files.read_json(evaluation / "scores.json")["test_sets"]
-    table = evaluation / "sentences.parquet"
-    tests = dict(_read_tests(files.read_table(table), figures, f"{name}, seed {seed}: {table}")) if table.is_file() else {}
-    if not tests and any("bleu" in values for values in figures.values()):
-        raise ResultsError(f"{name}, seed {seed}: {table} is missing although scores.json has BLEU; run `make repro`.")
-    if not table.is_file():
-        tests = {test_set: TestSet("", [], [], [], {}, values) for test_set, values in figures.items()}
+    tests = _read_tests(evaluation, f"{name}, seed {seed}")
     attention = evaluation / "attention.json"
     with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
         history = [{key: float(value) for key, value in row.items() if _is_number(value)} for row in csv.DictReader(file)]
@@ -152,40 +119,20 @@ def _read_run(name: str, seed: int, data: Path) -> Run:
     )
 
 
-def _read_tests(table: pa.Table, figures: dict[str, Any], where: str) -> Iterator[tuple[str, TestSet]]:
-    for test_set, values in figures.items():
-        rows = table.filter(pa.compute.equal(table["test_set"], test_set)).sort_by("index")
-        if rows.num_rows != values["sentences"]:
-            raise ResultsError(
-                f"{where} has {rows.num_rows} sentences of test set `{test_set}`, scores.json {values['sentences']}; "
-                f"delete the folder and run `make repro`."
-            )
-        sources, references = rows["source"].to_pylist(), rows["reference"].to_pylist()
-        counts = {metric: _counts(rows, metric) for metric in COLUMNS}
-        exact = rows["exact"].to_numpy().astype(np.float64)
-        counts["exact"] = np.stack([exact, np.ones_like(exact)], axis=1)
-        _check_scores(counts, values, f"{where}, test set `{test_set}`")
-        digest = hashlib.sha256(json.dumps([sources, references]).encode()).hexdigest()
-        yield test_set, TestSet(digest, sources, references, rows["hypothesis"].to_pylist(), counts, values)
-
-
-def _check_scores(counts: dict[str, Array], values: dict[str, Any], where: str) -> None:
-    """Refuse statistics that do not give the scores they were stored beside."""
-    stored = {"bleu": next(iter(values["bleu"].values())), "chrf": values["chrf"], "ter": values["ter"]}
-    for metric, figure in stored.items():
-        made = score(metric, counts[metric].sum(axis=0))
-        if not math.isclose(made, figure["score"], rel_tol=1e-9, abs_tol=1e-9):
-            raise ResultsError(
-                f"{where}: the sentences' statistics give {metric} {made}, scores.json has {figure['score']}; "
-                f"delete the folder and run `make repro`."
-            )
-
-
-def _counts(rows: pa.Table, metric: str) -> Array:
-    columns = COLUMNS[metric]
-    if len(columns) == 1:
-        return np.array(rows[columns[0]].to_pylist(), dtype=np.float64).reshape(-1, COUNTS[metric])
-    return np.stack([rows[column].to_numpy() for column in columns], axis=1).astype(np.float64)
+def _read_tests(evaluation: Path, where: str) -> dict[str, TestSet]:
+    scores = files.read_json(evaluation / "scores.json")
+    figures, probes = scores["test_sets"], scores.get("probes", {})
+    sentences, items = evaluation / "sentences.parquet", evaluation / "probes.parquet"
+    if not sentences.is_file() and any("bleu" in values for values in figures.values()):
+        raise ResultsError(f"{where}: {sentences} is missing although scores.json has BLEU; run `make repro`.")
+    if not items.is_file() and probes:
+        raise ResultsError(f"{where}: {items} is missing although scores.json has probes; run `make repro`.")
+    if not sentences.is_file():
+        return {test_set: TestSet("", [], [], [], {}, values) for test_set, values in figures.items()}
+    tests = dict(read_test_sets(files.read_table(sentences), figures, f"{where}: {sentences}"))
+    if probes:
+        tests |= read_probes(files.read_table(items), probes, f"{where}: {items}")
+    return tests
 
 
 def _is_number(text: str | None) -> bool:
@@ -205,7 +152,7 @@ def _divergence(run: Run) -> Iterator[str]:
 def _name_other_test_sets(cells: Sequence[Cell]) -> None:
     """Models of one task must have translated the same sentences; those that most runs have are taken for the right ones."""
     runs = [(cell, run) for cell in cells for run in cell.runs.values()]
-    for test_set in dict.fromkeys(name for _, run in runs for name in run.tests):
+    for test_set in dict.fromkeys(name for _, run in runs for name in run.tests if PART not in name):
         having = [(cell, run) for cell, run in runs if test_set in run.tests and run.tests[test_set].digest]
         if not having:
             continue
@@ -213,6 +160,6 @@ def _name_other_test_sets(cells: Sequence[Cell]) -> None:
         for cell, run in having:
             if run.tests[test_set].digest != usual:
                 cell.problems.append(
-                    f"{run.name}, seed {run.seed}: the sources or references of test set `{test_set}` differ from those of "
-                    f"{count} other runs; evaluate it again with `dvc repro`."
+                    f"{run.name}, seed {run.seed}: the sources, references or metrics of test set `{test_set}` differ from "
+                    f"those of {count} other runs; evaluate it again with `dvc repro`."
                 )

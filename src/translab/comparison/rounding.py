@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import math
 
-UNITS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "exact": "points of exact match", "loss": "nats"}
+UNITS = {
+    "acceptance": "points of acceptance",
+    "choice": "points of forced choice",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "ter": "TER",
+    "exact": "points of exact match",
+    "loss": "nats",
+}
 """What a difference in a metric is called."""
 
-LABELS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "exact": "exact match", "loss": "loss"}
+LABELS = {
+    "acceptance": "accepted %",
+    "choice": "forced choice %",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "ter": "TER",
+    "exact": "exact match %",
+    "loss": "loss",
+}
 """What a metric is called."""
 
-BETTER = {"bleu": 1, "chrf": 1, "ter": -1, "exact": 1, "loss": -1}
+BETTER = {"acceptance": 1, "choice": 1, "bleu": 1, "chrf": 1, "ter": -1, "exact": 1, "loss": -1}
 """The sign of an improvement."""
 
-DIGITS = {"bleu": 2, "chrf": 2, "ter": 2, "exact": 2, "loss": 3, "p": 4, "ratio": 3}
+DIGITS = {
+    "acceptance": 1,
+    "choice": 1,
+    "bleu": 2,
+    "chrf": 2,
+    "ter": 2,
+    "exact": 2,
+    "loss": 3,
+    "p": 4,
+    "ratio": 3,
+    "percent": 1,
+}
 """Decimal places of each quantity."""
 
 MINUS = "\N{MINUS SIGN}"

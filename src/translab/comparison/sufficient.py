@@ -7,11 +7,13 @@ written for arrays. A single corpus is scored by sacreBLEU itself, so that the r
 
 Shapes: M sentences, K counts of a metric, R resamples. Counts are [M, K], their sums [..., K], scores [...].
 
-    metric        counts of a sentence
-    bleu    (10)  system length, reference length, correct 1- to 4-grams, total 1- to 4-grams
-    chrf    (18)  for each order 1 to 6: n-grams in the hypothesis, in the reference, in both
-    ter      (2)  edits, reference length
-    exact    (2)  1 if the hypothesis equals the reference, 1
+    metric           counts of a sentence
+    bleu       (10)  system length, reference length, correct 1- to 4-grams, total 1- to 4-grams
+    chrf       (18)  for each order 1 to 6: n-grams in the hypothesis, in the reference, in both
+    ter         (2)  edits, reference length
+    exact       (2)  1 if the hypothesis equals the reference, 1
+    acceptance  (2)  1 if the hypothesis is one of the source's translations, 1
+    choice      (2)  1 if the right translation is more probable than the wrong one (1/2 if equally so), 1
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 Array = NDArray[np.float64]
 
-COUNTS = {"bleu": 10, "chrf": 18, "ter": 2, "exact": 2}
+COUNTS = {"bleu": 10, "chrf": 18, "ter": 2, "exact": 2, "acceptance": 2, "choice": 2}
 """How many counts a sentence has, for each metric that can be resampled."""
 
 CHUNK = 512
@@ -36,7 +38,7 @@ def score(metric: str, sums: Array) -> float:
     """The score of one corpus from its summed counts, as sacreBLEU computes it.
 
     Args:
-        metric: `bleu`, `chrf`, `ter` or `exact`; all in percent, as sacreBLEU does.
+        metric: a key of COUNTS; all are in percent, as sacreBLEU does.
         sums: [K] counts, summed over sentences.
     """
     if metric == "bleu":

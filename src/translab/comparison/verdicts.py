@@ -101,6 +101,12 @@ def _test(claim: Claim, grid: Grid, evidence: Sequence[Evidence], values: Mappin
                 reason = f"{len(grid.seeds)} of at least {MINIMUM_SEEDS} seeds; add seeds to `sweep.seeds` in params.yaml."
                 return _Tested(claim, piece, None, None, "not decidable", reason)
             return _Tested(claim, piece, found, _p(claim, _turned(claim, found)), None, None)
+    if not any(claim.metric in piece.measurements for piece in evidence):
+        reason = (
+            f"no model has {claim.metric} on test set `{claim.test_set}`; acceptance, forced choice and probes come with the "
+            "phrasebook alone, on other corpora state the claim with bleu and test."
+        )
+        return _Tested(claim, None, None, None, "not decidable", reason)
     names = " and ".join(f"`{name}`" for name in claim.contrast)
     reason = f"{names} have no {claim.metric} on the same sentences of test set `{claim.test_set}`; compare models of one task."
     return _Tested(claim, None, None, None, "not decidable", reason)

@@ -7,6 +7,40 @@ from typing import Any
 
 from translab.comparison.rounding import BETTER, UNITS, interval, shown
 
+PROBES = {
+    "word-order": "Who did it to whom, when word order alone says so: both orders of two names or nouns.",
+    "polysemy": "One English word, two Chinese ones: which sense the rest of the sentence asks for.",
+    "agreement": "Which classifier a noun takes: 本 for a book, 辆 for a car.",
+    "long-distance": "A predicate whose Chinese word depends on its subject, with other words between the two.",
+    "numbers": "A number, a price or a time, against the same digits in another order.",
+    "negation": "Whether something is said or denied, with 不 or 没.",
+    "reordering": "Whose clause it is: relative clauses follow their noun in English and stand before it in Chinese.",
+    "pronoun": "Whether “they” are 他们, 她们 or 它们, which only the clause before says.",
+    "referent": "What “it” refers to, which Chinese leaves open too: right where the encoder's attention from the pronoun is "
+    "stronger to the antecedent than to its rival.",
+    "end": "Whether the translation ends where the source ends: short and long sources that begin alike.",
+}
+"""What each probe asks, in a sentence."""
+
+ERRORS = {
+    "number": "another value of a number, or of a word that is written with one",
+    "classifier": "a classifier is wrong, missing or too many",
+    "sense": "a word has another of the translations that its English form can have",
+    "word": "a word is translated by another word",
+    "dropped": "a word is not translated",
+    "added": "there is a word that the source does not have",
+    "negation": "不, 没 or 别 is wrong, missing or too many",
+    "function": "a function word or an aspect (那, 会, 了, 吗) is wrong, missing or too many",
+    "order": "the right words in the wrong order",
+    "attachment": "the right words, but one belongs to another phrase than in the source",
+    "ungrammatical": "no sentence of the grammar, for more than one of the reasons above",
+}
+"""What each kind of error means."""
+
+AT_CHANCE = "○: chance lies within the interval."
+COMPARED = "▲, ▼: better, worse than the base (after Holm over all ablations, or all transfers)."
+"""What the signs beside a score mean."""
+
 
 def explain(record: Mapping[str, Any]) -> str:
     """One or two sentences that say what a claim's verdict means.
