@@ -140,17 +140,16 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_projects_own_values_make_runs_of_all_three_kinds() -> None:
-    masked = pretraining(declared("pretrain", root=ROOT, method="masked", seed=1), "masked", 1, LANGUAGES)
-    assert (masked.task, masked.method, masked.axis, masked.transfer) == ("a", "masked", None, None)
-    assert masked.values.optimisation.updates == 1500, "a method may have its own"
+    parent = pretraining(declared("pretrain", root=ROOT, method="translation", seed=1), "translation", 1, LANGUAGES)
+    assert (parent.task, parent.method, parent.axis, parent.transfer) == ("a", "translation", None, None)
 
     variant = ablation(declared("ablate", root=ROOT, variant="heads-1", seed=2), "heads-1", 2, LANGUAGES)
     assert (variant.task, variant.axis, variant.values.model.heads, variant.seed) == ("b", "model.heads", 1, 2)
 
-    values = declared("finetune", root=ROOT, source="masked", layers=3, surgery="frozen", seed=1)
-    tuned = finetuning(values, "masked", 3, "frozen", 1, LANGUAGES)
+    values = declared("finetune", root=ROOT, source="translation", layers=3, surgery="frozen", seed=1)
+    tuned = finetuning(values, "translation", 3, "frozen", 1, LANGUAGES)
     assert tuned.transfer is not None
-    assert (tuned.name, tuned.transfer.shallow_layers, tuned.transfer.train) == ("masked-3-frozen", 3, False)
+    assert (tuned.name, tuned.transfer.shallow_layers, tuned.transfer.train) == ("translation-3-frozen", 3, False)
 
 
 def test_the_grid_lists_every_model_once_in_the_order_of_the_values() -> None:
@@ -168,9 +167,12 @@ def test_the_grid_lists_every_model_once_in_the_order_of_the_values() -> None:
     ]
 
 
-def test_a_methods_own_value_must_exist() -> None:
-    values = declared("pretrain", root=ROOT, method="masked", seed=1)
-    values["methods"]["masked"]["optimisation"] = {"update": 7}
+def test_a_method_may_have_values_of_its_own_which_must_exist() -> None:
+    values = declared("pretrain", root=ROOT, method="translation", seed=1)
+    values["methods"] = {"masked": {"rate": 0.15, "optimisation": {"updates": 7, "warmup": 3}}}
+    assert pretraining(values, "masked", 1, LANGUAGES).values.optimisation.updates == 7
+
+    values["methods"] = {"masked": {"rate": 0.15, "optimisation": {"update": 7}}}
     with pytest.raises(ConfigError) as error:
         pretraining(values, "masked", 1, LANGUAGES)
     assert str(error.value) == ("params.yaml: methods.masked.optimisation.update is not a known value. Did you mean `updates`?")

@@ -106,14 +106,14 @@ def _half(phrasebook: Phrasebook, derivation: Derivation, prefix: str) -> Half:
 
 
 def _item(phrasebook: Phrasebook, probe: str, half: Half) -> ProbeItem:
-    """The item with the tag of its sentence; of several derivations, the one whose tag comes first in the alphabet."""
-    derivations = [each for each in phrasebook.parser.parse(half.source) if outputs(each)["zh"] == half.target]
-    if not derivations:
+    """The item, with the tag of a derivation that writes its sentence and its translation."""
+    translated = phrasebook.parser.translated(half.source)
+    if half.target not in translated:
         message = (
             f"the probe {probe} translates “{half.source}” as “{half.target}”, which is no translation by the rules for whole "
             "sentences; write rules that allow it, or correct this one."
         )
         raise Item(half.rule.where, "").error(message)
     words = {"words": half.words} if half.words else {}
-    tag = min(write_tag(phrasebook.read(each).properties() | words) for each in derivations)
-    return ProbeItem(half.source, half.target, half.wrong, tag, sorted(phrasebook.translations(half.source)))
+    tag = write_tag(phrasebook.read(translated[half.target]).properties() | words)
+    return ProbeItem(half.source, half.target, half.wrong, tag, sorted(translated))
