@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,6 +69,20 @@ def test_statistics_made_once_give_what_sacrebleu_gives_when_it_is_asked_for_eac
         assert bucket["chrf"] == CHRF().corpus_score(these, [those]).score
     assert [list(row.ter) for row in rows] == ter._extract_corpus_statistics(outputs, [references])
     assert rows[3].ter == (0, 5), "an output that equals its reference needs no edit"
+
+
+def test_edits_and_shifts_are_those_that_sacrebleu_finds() -> None:
+    generator = random.Random(1)
+    outputs, references = [], []
+    for _ in range(200):
+        words = [generator.choice("我你他狗人咬打看") for _ in range(generator.randint(1, 30))]
+        start, end = sorted(generator.choices(range(len(words) + 1), k=2))
+        shifted = words[end:] + words[start:end] + words[:start]
+        shifted[generator.randrange(len(shifted))] = "猫"
+        outputs.append("".join(shifted[generator.randint(0, 1) :]))
+        references.append("".join(words))
+    expected = TER(asian_support=True, normalized=True)._extract_corpus_statistics(outputs, [references])
+    assert [list(row.ter) for row in sentence_statistics(outputs, references, "zh")] == expected
 
 
 def test_sums_of_sentence_statistics_give_the_corpus_score() -> None:
@@ -137,13 +152,17 @@ def test_outputs_are_accepted_where_all_right_translations_are_known(
         for number, row in enumerate(outputs)
     ]
     toy.write_pairs(tmp_path / "tests" / "test.parquet", rows)
+    toy.write_pairs(tmp_path / "tests" / "test-longer.parquet", rows[:1])
     toy.write_pairs(tmp_path / "tests" / "test-natural.parquet", [{"source": "ba do", "target": "DO BA"}])
     write_json(tmp_path / "languages.json", {"phrasebook": "toy"})
     asked: list[Any] = []
 
+    def kind(source: str) -> str:
+        return "dropped" if source < "k" else "wrong order"
+
     def diagnose(phrasebook: str, source: str, output: str) -> str:
         asked.append((phrasebook, source, output))
-        return "dropped" if len(asked) < 3 else "wrong order"
+        return kind(source)
 
     for name, stand_in in (
         ("translab.corpora.phrasebook", SimpleNamespace(load=lambda task: f"the phrasebook {task}")),
@@ -155,11 +174,16 @@ def test_outputs_are_accepted_where_all_right_translations_are_known(
     )
     scores = json.loads((tmp_path / "out/1/scores.json").read_text())["test_sets"]
     assert scores["test"]["acceptance"] == 0.5
-    assert scores["test"]["errors"] == {"dropped": 2, "wrong order": 10}
+    kinds = [kind(row["source"]) for row in rows[::2]]
+    assert scores["test"]["errors"] == {"dropped": kinds.count("dropped"), "wrong order": kinds.count("wrong order")}
+    assert len(set(kinds)) == 2
+    assert scores["test-longer"]["acceptance"] == 0, "the primary test set alone is diagnosed"
+    assert "errors" not in scores["test-longer"]
     assert not {"acceptance", "errors"} & set(scores["test-natural"]), "nobody knows all translations of natural text"
     table = read_table(tmp_path / "out/1/sentences.parquet").to_pylist()
-    assert [row["accepted"] for row in table] == [False, True] * 12 + [None]
-    assert [row["error"] for row in table][:6] == ["dropped", None, "dropped", None, "wrong order", None]
+    assert [row["accepted"] for row in table] == [*[False, True] * 12, False, None]
+    assert [row["error"] for row in table] == [*(found for each in kinds for found in (each, None)), None, None]
+    assert len(set(asked)) == len(asked), "the same mistake is diagnosed once"
     assert asked[0] == ("the phrasebook toy", outputs[0]["source"], outputs[0]["hypothesis"])
 
 

@@ -8,18 +8,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 
 import toy
-from translab.config import Decoding, Machine
+from translab.config import Decoding, Machine, Run
 from translab.evaluation import probes
 from translab.evaluation.choices import attention_margins, margins, tokens_of_word
 from translab.evaluation.errors import EvaluationError
 from translab.evaluation.evaluate import evaluate
-from translab.evaluation.probes import evaluate_probe
+from translab.evaluation.probes import evaluate_probes, read_probe
 from translab.files import read_table, sha256
 from translab.models.transformer import Transformer
+from translab.pretraining.objective import Objective
 from translab.pretraining.translation import Translation
 from translab.runs import load_objective
 from translab.text.bpe import END, START
@@ -157,6 +159,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def probed(objective: Objective, file: Path, run: Run) -> tuple[pa.Table, dict[str, Any]]:
+    """One probe's rows and scores."""
+    assert isinstance(objective, Translation)
+    table, scores = evaluate_probes(objective, [read_probe(file)], run, 50)
+    return table, scores[file.stem]
+
+
 def evaluated(folder: Path, to: str) -> Path:
     evaluate("base", [1], runs=folder / "runs", text=folder / "text", folder=folder / to, decoding=DECODING, machine=MACHINE)
     return folder / to / "1"
@@ -188,7 +197,7 @@ def test_a_model_that_cannot_see_the_order_is_at_one_half(trained: Path) -> None
     blind = Translation(run, objective.vocabularies, torch.Generator().manual_seed(2))
     blind.network.eval()
     # A source that ends with [END] has no order without positions, so a twin's two margins are each other's opposite.
-    table, scores = evaluate_probe(blind, trained / "text/probes/word-order.parquet", run, 50)
+    table, scores = probed(blind, trained / "text/probes/word-order.parquet", run)
     found = table["margin"].to_pylist()
     assert found[::2] == pytest.approx([-margin for margin in found[1::2]], abs=1e-5)
     assert scores["choice"] == 0.5
@@ -198,7 +207,7 @@ def test_a_choice_between_equals_counts_one_half(trained: Path, tmp_path: Path) 
     toy.write_pairs(tmp_path / "agreement.parquet", [{**row, "wrong": row["target"]} for row in twins(3)])
     objective = load_objective(trained / "runs" / "1", "cpu")
     assert isinstance(objective, Translation)
-    table, scores = evaluate_probe(objective, tmp_path / "agreement.parquet", toy.run(), 50)
+    table, scores = probed(objective, tmp_path / "agreement.parquet", toy.run())
     assert table["chosen"].to_pylist() == [0.5] * 6
     assert scores["choice"] == 0.5
 
@@ -211,8 +220,8 @@ def test_lengths_of_short_and_long_twins_say_truncated_and_overrun(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = []
-    for number in range(4):
-        short, long = ("ba", "BA"), ("ba do ki lu me", "ME LU KI DO BA")
+    for number, word in enumerate(toy.WORDS[:4]):
+        short, long = (word, "BA"), (f"{word} do ki lu me", "ME LU KI DO BA")
         for source, target in (long, short):
             rows.append({"source": source, "target": target, "wrong": "BA DO", "group": str(number), "translations": [target]})
     toy.write_pairs(tmp_path / "end.parquet", rows)
@@ -221,7 +230,7 @@ def test_lengths_of_short_and_long_twins_say_truncated_and_overrun(
     monkeypatch.setattr(probes, "decode", lambda vocabulary, sequences: outputs)
     objective = load_objective(trained / "runs" / "1", "cpu")
     assert isinstance(objective, Translation)
-    table, scores = evaluate_probe(objective, tmp_path / "end.parquet", toy.run(), 50)
+    table, scores = probed(objective, tmp_path / "end.parquet", toy.run())
     assert (scores["truncated"], scores["overrun"]) == (0.25, 0.25)
     assert table["overshoot"].to_pylist() == [0, 0, -12, 0, 0, 12, -6, 6]
 
@@ -232,7 +241,7 @@ def test_a_probe_that_does_not_fit_the_model_is_refused(trained: Path, tmp_path:
     objective = load_objective(trained / "runs" / "1", "cpu")
     assert isinstance(objective, Translation)
     with pytest.raises(EvaluationError) as error:
-        evaluate_probe(objective, tmp_path / "word-order.parquet", toy.run(), 50)
+        probed(objective, tmp_path / "word-order.parquet", toy.run())
     longest = len(objective.sources([rows[0]["source"]])[0])
     assert str(error.value) == (
         f"{tmp_path}/word-order.parquet holds a sentence of {longest} types, but the model reads 16; "

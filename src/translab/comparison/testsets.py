@@ -99,7 +99,7 @@ def read_test_sets(table: pa.Table, figures: Mapping[str, Any], where: str) -> I
         if "acceptance" in values:
             counts["acceptance"] = _share(rows["accepted"])
             stored["acceptance"] = 100 * values["acceptance"]
-            _check_errors(rows["error"], values["errors"], here)
+            _check_errors(rows["error"], values.get("errors", {}), here)
         _check_scores(counts, stored, "sentences'", here)
         digest = _digest(sources, references, sorted(counts))
         yield test_set, TestSet(digest, sources, references, rows["hypothesis"].to_pylist(), counts, values)

@@ -7,8 +7,11 @@ accepted is diagnosed: parsed with the target grammar, compared with the source'
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 
 def accepted(outputs: Sequence[str], translations: Sequence[Sequence[str] | None]) -> list[bool | None]:
@@ -26,21 +29,37 @@ def errors(
         sources, outputs: the sentences.
         acceptances: of the outputs.
     """
-    if task is None or False not in acceptances:
+    if task is None:
         return [None] * len(outputs)
-    from translab.corpora.phrasebook import load  # reads its lexicon
-    from translab.corpora.phrasebook.diagnosis import diagnose
-
-    phrasebook = load(task)
     return [
-        diagnose(phrasebook, source, output) if right is False else None
+        _kind(task, source, output) if right is False else None
         for source, output, right in zip(sources, outputs, acceptances, strict=True)
     ]
 
 
+@cache  # a model's seeds often make the same mistake
+def _kind(task: str, source: str, output: str) -> str:
+    from translab.corpora.phrasebook.diagnosis import diagnose
+
+    return diagnose(_phrasebook(task), source, output)
+
+
+@cache
+def _phrasebook(task: str) -> Any:
+    from translab.corpora.phrasebook import load  # reads its lexicon
+
+    phrasebook = load(task)
+    # It stays until the process ends; without this, every collection looks through its grammar again.
+    gc.freeze()
+    return phrasebook
+
+
 def summary(acceptances: Sequence[bool | None], kinds: Sequence[str | None]) -> dict[str, object]:
-    """`acceptance` (share) and `errors` (how many of each kind, by name); nothing where translations are not known."""
+    """`acceptance` (share), if translations are known, and `errors` (how many of each kind, by name), if all are diagnosed."""
     if None in acceptances:
         return {}
+    found: dict[str, object] = {"acceptance": acceptances.count(True) / len(acceptances)}
     counts = Counter(kind for kind in kinds if kind is not None)
-    return {"acceptance": acceptances.count(True) / len(acceptances), "errors": dict(sorted(counts.items()))}
+    if counts.total() == acceptances.count(False):
+        found["errors"] = dict(sorted(counts.items()))
+    return found

@@ -4,7 +4,7 @@ Forced choice (Sennrich 2017, "How Grammatical is Character-level Neural Machine
 Contrastive Translation Pairs"): the model reads two translations that differ in one respect and should find the right one more
 probable. Chance is one half whatever the model's general quality, since nothing has to be generated.
 
-Shapes: B items of a batch · S source length · T target length · V vocabulary · H heads.
+Shapes: B items of a batch · N types that are asked for · D width · S source length · T target length · V vocabulary · H heads.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ def margins(network: Transformer, sources: Ids, targets: Ids, wrongs: Ids, token
     """
     found = [0.0] * len(sources)
     longer = [max(pair, key=len) for pair in zip(targets, wrongs, strict=True)]
-    for rows in bucketed(Examples(list(sources), longer), tokens, None):
+    for rows in bucketed(Examples(list(sources), longer), tokens // 2, None):
         source = _batch(network, sources, rows)
-        memory = network.encode(source)
-        right, wrong = (_log_probability(network, _batch(network, side, rows), memory, source) for side in (targets, wrongs))
+        pairs = pad([side[row] for side in (targets, wrongs) for row in rows]).to(source.device)  # [2B, T]
+        shared = torch.tensor([_shared(targets[row], wrongs[row]) for row in rows] * 2, device=source.device)
+        right, wrong = _log_probabilities(network, pairs, shared, source).chunk(2)
         for row, margin in zip(rows, (right - wrong).tolist(), strict=True):
             found[row] = margin
     return found
@@ -49,13 +50,25 @@ def _batch(network: Transformer, sequences: Ids, rows: Sequence[int]) -> Tensor:
     return pad([sequences[row] for row in rows]).to(network.output.weight.device)
 
 
-def _log_probability(network: Transformer, target: Tensor, memory: Tensor, source: Tensor) -> Tensor:
-    """log P(target | source) of each item [B], by teacher forcing; target ids [B, T]."""
-    hidden = network.decode(target[:, :-1], memory, source)  # [B, T-1, D]
-    following = target[:, 1:]
-    logits = network.output(hidden).float().flatten(0, 1)  # [B·(T-1), V]
-    losses = functional.cross_entropy(logits, following.flatten(), ignore_index=PAD, reduction="none")
-    return -losses.view_as(following).double().sum(1)
+def _shared(one: list[int], other: list[int]) -> int:
+    """How many types both begin with."""
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
+
+
+def _log_probabilities(network: Transformer, pairs: Tensor, shared: Tensor, source: Tensor) -> Tensor:
+    """log P of each target [2B, T] given its source [B, S] and as many of its own first types as `shared` [2B] says, [2B].
+
+    What a target and its wrong translation begin with is equally probable in both, and is not looked at.
+    """
+    memory = network.encode(source).repeat(2, 1, 1)  # [2B, S, D]
+    hidden = network.decode(pairs[:, :-1], memory, source.repeat(2, 1))  # [2B, T-1, D]
+    following = pairs[:, 1:]
+    places = torch.arange(1, pairs.size(1), device=source.device)
+    asked = (following != PAD) & (places >= shared[:, None])
+    found = torch.zeros(following.shape, dtype=torch.float64, device=source.device)
+    logits = network.output(hidden[asked]).float()  # [N, V]
+    found[asked] = -functional.cross_entropy(logits, following[asked], reduction="none").double()
+    return found.sum(1)
 
 
 @torch.inference_mode()

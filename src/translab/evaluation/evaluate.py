@@ -17,7 +17,7 @@ import torch
 
 from translab.config import Decoding, Machine, Run
 from translab.evaluation.errors import EvaluationError
-from translab.evaluation.probes import evaluate_probe
+from translab.evaluation.probes import Probe, evaluate_probes, read_probe
 from translab.evaluation.translations import TestSet, read_test_set, translate_test_set
 from translab.files import read_json, whole, write_json, write_table
 from translab.models.kernels import use_fast_matrix_products
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 ATTENTION_SENTENCES = 4
 """Sentences of the primary test set whose cross-attention is kept."""
+DIAGNOSED = "test"
+"""The test set whose wrong outputs are diagnosed, the primary one."""
 
 
 def evaluate(
@@ -55,8 +57,8 @@ def evaluate(
         raise EvaluationError(f"{text}/tests holds no test.parquet, the primary test set; run `dvc repro prepare`.")
     phrasebook = read_json(text / "languages.json")["phrasebook"]
     files = sorted((text / "tests").glob("*.parquet"), key=lambda path: (path.stem != "test", path.stem))
-    test_sets = [read_test_set(path, phrasebook) for path in files]
-    probes = sorted((text / "probes").glob("*.parquet"))
+    test_sets = [read_test_set(path, phrasebook if path.stem == DIAGNOSED else None) for path in files]
+    probes = [read_probe(path) for path in sorted((text / "probes").glob("*.parquet"))]
     with whole(folder) as temporary:
         for seed in seeds:
             run_folder = runs / str(seed)
@@ -71,7 +73,7 @@ def evaluate(
 
 
 def _evaluate_run(
-    run_folder: Path, test_sets: Sequence[TestSet], probes: Sequence[Path], folder: Path, decoding: Decoding, machine: Machine
+    run_folder: Path, test_sets: Sequence[TestSet], probes: Sequence[Probe], folder: Path, decoding: Decoding, machine: Machine
 ) -> None:
     run = load_run(run_folder)
     objective = load_objective(run_folder, machine.accelerator)
@@ -88,9 +90,9 @@ def _evaluate_run(
         write_table(folder / "sentences.parquet", pa.concat_tables(tables))
         write_json(folder / "attention.json", _attentions(objective, test_sets[0], tables[0], run))
         if probes:
-            found = [evaluate_probe(objective, path, run, decoding.batch_tokens) for path in probes]
-            scores["probes"] = {path.stem: result for path, (_, result) in zip(probes, found, strict=True)}
-            write_table(folder / "probes.parquet", pa.concat_tables(items for items, _ in found))
+            # A batch of greedy decoding has room for as many hypotheses as one of beam search.
+            table, scores["probes"] = evaluate_probes(objective, probes, run, decoding.beam * decoding.batch_tokens)
+            write_table(folder / "probes.parquet", table)
     write_json(folder / "scores.json", scores)
 
 

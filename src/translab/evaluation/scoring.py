@@ -6,14 +6,18 @@ statistics of each sentence are made once and kept, so that any resample of the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
+from sacrebleu.metrics import lib_ter
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
+
+from translab.evaluation.edits import EXACT_EDITS, EditDistance
 
 TOKENISERS = {"zh": ("zh", "char")}
 """BLEU's tokenisers by target language; the first is the primary one."""
@@ -39,15 +43,46 @@ class SentenceStatistics:
     """Edits and reference length."""
 
 
-class _Ter(TER):  # type: ignore[misc]
-    """TER that does not search for edits where there are none: most outputs on the phrasebook equal their reference."""
+class _Bleu(BLEU):  # type: ignore[misc]
+    """BLEU that does not count the n-grams of two equal sentences."""
 
-    def _compute_segment_statistics(self, hypothesis: str, ref_kwargs: dict[str, Any]) -> list[float]:
-        (reference,) = ref_kwargs["ref_words"]
-        if hypothesis.split() == reference:
-            return [0, float(len(reference))]
-        edits, length = super()._compute_segment_statistics(hypothesis, ref_kwargs)
-        return [edits, length]
+    def _statistics(self, output: str, reference: str) -> list[int]:
+        if output != reference:
+            return list(self._compute_segment_statistics(output, self._extract_reference_info([reference])))
+        length = len(output.split())
+        counts = [max(0, length - order) for order in range(self.max_ngram_order)]
+        return [length, length, *counts, *counts]
+
+
+class _Chrf(CHRF):  # type: ignore[misc]
+    """chrF that does not count the n-grams of two equal sentences."""
+
+    def _statistics(self, output: str, reference: str) -> list[int]:
+        if output != reference:
+            return list(self._compute_segment_statistics(output, self._extract_reference_info([reference])))
+        length = len("".join(output.split()))
+        return [max(0, length - order) for order in range(self.char_order) for _ in range(3)]
+
+
+class _Ter(TER):  # type: ignore[misc]
+    """TER with a faster edit distance, and without a search for shifts where none can help."""
+
+    def _statistics(self, output: str, reference: str) -> list[float]:
+        words, right = output.split(), reference.split()
+        if not right or max(len(words), len(right)) >= EXACT_EDITS:
+            edits, length = self._compute_segment_statistics(output, {"ref_words": [right]})
+            return [edits, length]
+        distance = EditDistance(right)
+        # A shift costs an edit and leaves the words what they are: it cannot help where the words alone need all edits.
+        least = max((Counter(words) - Counter(right)).total(), (Counter(right) - Counter(words)).total())
+        shifts = checked = 0
+        while distance.of(words) > least and checked < lib_ter._MAX_SHIFT_CANDIDATES:
+            distance.shifted = words
+            gain, shifted, checked = lib_ter._shift(words, right, distance, checked)
+            if gain <= 0 or checked >= lib_ter._MAX_SHIFT_CANDIDATES:
+                break
+            shifts, words = shifts + 1, shifted
+        return [shifts + distance.of(words), float(len(right))]
 
 
 @dataclass(frozen=True)
@@ -55,7 +90,7 @@ class _Metric:
     """One of sacreBLEU's metrics with the statistics of each sentence; a score is a function of their sum."""
 
     name: str
-    metric: BLEU | CHRF | TER
+    metric: _Bleu | _Chrf | _Ter
     statistics: list[Any]
 
     def score(self, rows: Sequence[int] | None) -> Any:
@@ -81,15 +116,32 @@ class _Measured:
 # The statistics take all the time, and two functions ask for those of the same sentences.
 @lru_cache(maxsize=1)
 def _measured(hypotheses: tuple[str, ...], references: tuple[str, ...], language: str) -> _Measured:
-    def made(name: str, metric: BLEU | CHRF | TER) -> _Metric:
-        return _Metric(name, metric, metric._extract_corpus_statistics(hypotheses, [references]))
+    def made(name: str, metric: _Bleu | _Chrf | _Ter) -> _Metric:
+        metric.num_refs = 1  # a part of the signature
+        found = [_statistics(metric, output, right) for output, right in zip(hypotheses, references, strict=True)]
+        return _Metric(name, metric, found)
 
+    *bleu, chrf, ter = _metrics(language)
     return _Measured(
-        bleu=[made(tokeniser, BLEU(tokenize=tokeniser)) for tokeniser in tokenisers(language)],
-        chrf=made("chrf", CHRF()),
-        # Words of Chinese are not separated by spaces; TER's own option counts edits of characters there.
-        ter=made("ter", _Ter(asian_support=True, normalized=True) if language == "zh" else _Ter()),
+        [made(name, metric) for name, metric in zip(tokenisers(language), bleu, strict=True)],
+        made("chrf", chrf),
+        made("ter", ter),
     )
+
+
+@cache
+def _metrics(language: str) -> tuple[_Bleu | _Chrf | _Ter, ...]:
+    """BLEU for each tokeniser, chrF, TER."""
+    # Words of Chinese are not separated by spaces; TER's own option counts edits of characters there.
+    ter = _Ter(asian_support=True, normalized=True) if language == "zh" else _Ter()
+    return (*(_Bleu(tokenize=tokeniser) for tokeniser in tokenisers(language)), _Chrf(), ter)
+
+
+@cache  # a model's seeds often translate alike
+def _statistics(metric: _Bleu | _Chrf | _Ter, output: str, reference: str) -> list[Any]:
+    """Of one sentence, as sacreBLEU makes them."""
+    found: list[Any] = metric._statistics(metric._preprocess_segment(output), metric._preprocess_segment(reference))
+    return found
 
 
 def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], language: str) -> list[SentenceStatistics]:
