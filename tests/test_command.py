@@ -124,3 +124,14 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
         main(["phrasebook", "--help"])
     assert ended.value.code == 0
     assert "translab phrasebook --task everyday --show 20 --seed 7" in capsys.readouterr().out
+
+
+def test_output_may_be_cut_off_by_its_reader() -> None:
+    command = [sys.executable, "-m", "translab.command", "phrasebook", "--task", "travel", "--show", "9000", "--seed", "7"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -61,9 +62,13 @@ def _phrasebook(options: argparse.Namespace) -> int:
         else:
             for number, entry in enumerate(_entries(options), start=1):
                 print(json.dumps(entry, ensure_ascii=False, sort_keys=True) if options.json else _readable(number, entry))
+        sys.stdout.flush()
     except PhrasebookError as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever reads the output (`head`) has seen enough; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
