@@ -2,7 +2,7 @@
 
 `compositional` (Lake and Baroni, 2018, Generalization without systematicity; here by combinations of words, which needs no
 second grammar): every sense and every construction of a pair occurs in training, but two of its words that depend on each other
-never occur together there. `longer`: more English words than any pair of training, from clauses that nest deeper.
+never occur together there. `longer`: more English words than any pair of training, and clauses that may nest deeper.
 
 No sentence of either side, normalised, occurs twice, and so none in two splits.
 """
