@@ -1,5 +1,7 @@
 """Run every benchmark: `make bench`."""
 
-from benchmarks import training
+from benchmarks import bodies, freezing, training
 
 training.main()
+freezing.main()
+bodies.main()

@@ -113,6 +113,7 @@ def main() -> None:
     for name, (width, feedforward, layers, types, tokens, threads) in SIZES.items():
         torch.set_num_threads(threads)
         values = Model(
+            body="transformer",
             width=width,
             feedforward=feedforward,
             heads=4,

@@ -15,10 +15,11 @@ def main(variant: str, seed: str) -> None:
         train(
             this,
             text=layout.text("b"),
+            added=layout.text("a"),
             tokenizers=layout.tokenizers("b"),
             donor=None,
             folder=layout.run_folder(this.name, this.seed),
-            cost=layout.cost_file(this.name, this.seed),
+            cost_file=layout.cost_file(this.name, this.seed),
             log=live.log,
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from translab.comparison.report import compare
-from translab.params import declared, grid, read_yaml
+from translab.grid import grid
+from translab.params import declared, read_yaml
 from translab.stage import run
 
 

@@ -1,4 +1,4 @@
-"""Evaluate one model, all its seeds, on the test sets of its task."""
+"""Evaluate one model of task B, all its seeds, on the test sets."""
 
 from translab import layout
 from translab.config import Decoding, Machine, check
@@ -7,13 +7,13 @@ from translab.params import declared
 from translab.stage import run
 
 
-def main(stage: str, task: str, name: str) -> None:
-    values = declared(stage)
+def main(name: str) -> None:
+    values = declared("evaluate-ablate")  # the stages of fine-tuned models declare the same values
     evaluate(
         name,
         values["sweep"]["seeds"],
         runs=layout.RUNS / name,
-        text=layout.text(task),
+        text=layout.text("b"),
         folder=layout.EVALUATIONS / name,
         decoding=check(Decoding, values["decoding"], "params.yaml: decoding"),
         machine=check(Machine, values["machine"], "params.yaml: machine"),

@@ -8,18 +8,22 @@ from translab.tracking import live_run
 from translab.training.train import train
 
 
-def main(source: str, layers: str, surgery: str, seed: str) -> None:
+def main(source: str, ladder: str, layers: str, surgery: str, seed: str) -> None:
     languages = read_json(layout.text("b") / "languages.json")
-    values = declared("finetune", source=source, layers=layers, surgery=surgery, seed=seed)
-    this = finetuning(values, source, int(layers), surgery, int(seed), languages)
+    donor = layout.run_folder(source, int(seed))
+    features = read_json(donor / "config.json")["values"]["method"].get("features")
+    # The stages of all groups of the sweep declare the same values.
+    values = declared("finetune-words", source=source, surgery=surgery, seed=seed)
+    this = finetuning(values, source, ladder, int(layers), surgery, int(seed), languages, features)
     with live_run(this.model_dump(mode="json")) as live:
         train(
             this,
             text=layout.text("b"),
+            added=layout.text("a"),
             tokenizers=layout.tokenizers("b"),
-            donor=layout.run_folder(source, this.seed),
+            donor=donor,
             folder=layout.run_folder(this.name, this.seed),
-            cost=layout.cost_file(this.name, this.seed),
+            cost_file=layout.cost_file(this.name, this.seed),
             log=live.log,
         )
 

@@ -15,10 +15,11 @@ def main(method: str, seed: str) -> None:
         train(
             this,
             text=layout.text("a"),
+            added=None,
             tokenizers=layout.tokenizers("a"),
             donor=None,
             folder=layout.run_folder(this.name, this.seed),
-            cost=layout.cost_file(this.name, this.seed),
+            cost_file=layout.cost_file(this.name, this.seed),
             log=live.log,
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from translab.params import declared, grid
+from translab.grid import grid
+from translab.params import declared
 from translab.stage import run
 from translab.tracking.publish import publish
 

@@ -26,9 +26,21 @@ done
 """
 
 SMALL_GRID: dict[str, Any] = {
-    "methods": {"translation": {}, "masked": {"rate": 0.15}},
+    "methods": {"translation": {"method": "translation"}, "small": {"method": "masked", "rate": 0.15}},
     "variants": {"base": {}, "heads-1": {"model": {"heads": 1}}},
-    "sweep": {"seeds": [1, 2], "sources": ["translation"], "shallow_layers": [1], "surgeries": ["frozen", "tuned"]},
+    "surgeries": {
+        "frozen": {"train": "never", "dropout": True},
+        "tuned": {"train": "always", "dropout": True},
+        "tuned-30": {"train": "always", "dropout": True, "data": {"training_pairs": 30}},
+    },
+    "sweep": {
+        "seeds": [1, 2],
+        "words": {"sources": [], "layers": [1], "surgeries": ["frozen"]},
+        "encoder": {"sources": ["translation"], "layers": [1], "surgeries": ["frozen", "tuned"]},
+        "decoder": {"sources": ["base"], "layers": [1], "surgeries": ["frozen"]},
+        "joint": {"sources": [], "layers": [], "surgeries": []},
+        "curve": {"sources": ["translation"], "layers": [2], "surgeries": ["tuned-30"]},
+    },
 }
 
 

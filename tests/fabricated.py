@@ -18,7 +18,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "positions-none": {"model.positions": "none"},
 }
 METHODS = ["translation", "masked"]
-TRANSFERS = {f"{method}-3-{surgery}": (method, surgery) for method in METHODS for surgery in ("frozen", "tuned")}
+TRANSFERS = {f"{method}-encoder-3-{surgery}": (method, surgery) for method in METHODS for surgery in ("frozen", "tuned")}
 STEPS = range(100, 600, 100)
 
 
@@ -37,8 +37,8 @@ def config(name: str, seed: int) -> dict[str, Any]:
     """A run's config.json."""
     delta = VARIANTS.get(name, {})
     values: dict[str, Any] = {
-        "data": {"training_pairs": "all"},
-        "model": {"width": 64, "heads": 4, "positions": "sinusoidal", "dropout": 0.1},
+        "data": {"training_pairs": "all", "add_a": False},
+        "model": {"body": "transformer", "width": 64, "heads": 4, "positions": "sinusoidal", "dropout": 0.1},
         "batch": {"tokens": 500, "source_end": True},
         "optimisation": {"updates": 500, "learning_rate": 3.0e-3},
         "machine": {"accelerator": "cpu", "threads": 1},
@@ -57,7 +57,15 @@ def config(name: str, seed: int) -> dict[str, Any]:
         "source_language": "en",
         "target_language": "zh",
         "method": name if name in METHODS else None,
-        "transfer": {"source": donor, "shallow_layers": 3, "surgery": surgery, "train": surgery == "tuned", "dropout": True}
+        "transfer": {
+            "source": donor,
+            "ladder": "encoder",
+            "shallow_layers": 3,
+            "surgery": surgery,
+            "train": "always" if surgery == "tuned" else "never",
+            "dropout": True,
+            "features": None,
+        }
         if donor
         else None,
         "axis": "+".join(sorted(delta)) or None,
@@ -111,6 +119,8 @@ def run(root: Path, name: str, seed: int, sentences: int) -> None:
         "last_train_loss": rows[-1]["train_loss"],
         "stopped_early": False,
         "frozen": {},
+        "released": [],
+        "transferred": None,
     }
     files.write_json(folder / "metrics.json", metrics)
     cost = {

@@ -57,13 +57,11 @@ def values(seeds: Sequence[int], variants: Sequence[str] = tuple(VARIANTS), resa
     return {
         "data": {"a": "phrasebook-everyday", "b": "phrasebook-travel", "training_pairs": "all"},
         "variants": {name: {} for name in variants},
-        "methods": {"translation": {}, "masked": {"rate": 0.15}},
-        "surgeries": {"frozen": {"train": False}, "tuned": {"train": True}},
+        "methods": {"translation": {"method": "translation"}, "masked": {"method": "masked", "rate": 0.15}},
+        "surgeries": {"frozen": {"train": "never"}, "tuned": {"train": "always"}},
         "sweep": {
             "seeds": list(seeds),
-            "sources": ["translation", "masked"],
-            "shallow_layers": [1, 3],
-            "surgeries": ["frozen", "tuned"],
+            "encoder": {"sources": ["translation", "masked"], "layers": [1, 3], "surgeries": ["frozen", "tuned"]},
         },
         "statistics": {"confidence": 0.95, "resamples": resamples, "seed": 1},
     }
@@ -74,7 +72,7 @@ def names(variants: Sequence[str] = tuple(VARIANTS), transfers: bool = True) -> 
     return [
         *((name, "pretrain") for name in METHODS),
         *((name, "ablate") for name in variants),
-        *((f"{source}-{layers}-{surgery}", "finetune") for source, layers, surgery in (TRANSFERS if transfers else {})),
+        *((f"{source}-encoder-{layers}-{surgery}", "finetune") for source, layers, surgery in (TRANSFERS if transfers else {})),
     ]
 
 
@@ -93,14 +91,21 @@ def project(
             axis, _, wrong = VARIANTS[name]
             write_run(data, name, seed, "ablate", b, wrong, axis=axis)
         for (source, layers, surgery), wrong in TRANSFERS.items() if transfers else []:
-            transfer = {"source": source, "shallow_layers": layers, "surgery": surgery, "train": surgery == "tuned"}
-            write_run(data, f"{source}-{layers}-{surgery}", seed, "finetune", b, wrong, transfer=transfer)
+            transfer = surgery_of(source, "encoder", layers, surgery)
+            write_run(data, f"{source}-encoder-{layers}-{surgery}", seed, "finetune", b, wrong, transfer=transfer)
         for name, chance in METHODS.items():
             write_run(data, name, seed, "pretrain", a, chance)
     if phrasebook:
         probed.add(data, [name for name, _ in names(variants, transfers) if name not in METHODS], seeds, sentences)
     files.write_json(data / "audit.json", {task: _audit(task) for task in ("a", "b")})
     return data
+
+
+def surgery_of(source: str, ladder: str, layers: int, surgery: str) -> dict[str, Any]:
+    """`transfer` of a run's config.json."""
+    train = {"frozen": "never", "gradual": "gradually"}.get(surgery, "always")
+    about = {"source": source, "ladder": ladder, "shallow_layers": layers, "surgery": surgery, "train": train}
+    return about | {"dropout": True, "features": None}
 
 
 def write_run(
@@ -112,19 +117,24 @@ def write_run(
     wrong: float | None,
     axis: str | None = None,
     transfer: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> None:
-    """One run folder and its evaluation; `wrong` is the chance that a word of its output is wrong, None for a masked model."""
+    """One run folder and its evaluation.
+
+    `wrong` is the chance that a word of its output is wrong, None for a method that translates nothing; `changes` are values by
+    dotted path, those of the variant where there are none.
+    """
     chance = random.Random(f"{name} {seed}")
     floor = 0.6 + 3 * (0.3 if wrong is None else wrong) + chance.uniform(0, 0.05)
     folder = data / "runs" / name / str(seed)
     history = [_row(step, floor) for step in range(100, 1001 if seed != 3 else 901, 100)]
-    files.write_json(folder / "config.json", _config(name, seed, stage, axis, transfer))
+    files.write_json(folder / "config.json", _config(name, seed, stage, axis, transfer, changes))
     best = min(history, key=lambda row: row["valid_loss"])
     metrics = {
         "seed": seed,
         "parameters": {
             "total": 402_352,
-            "trainable": 402_352 if not transfer or transfer["train"] else 288_000,
+            "trainable": 402_352 if not transfer or transfer["train"] == "always" else 288_000,
             "embedding": 192_000,
         },
         "updates": len(history) * 100,
@@ -135,6 +145,8 @@ def write_run(
         "last_train_loss": history[-1]["train_loss"],
         "stopped_early": False,
         "frozen": {},
+        "released": [],
+        "transferred": None,
     }
     files.write_json(folder / "metrics.json", metrics)
     rows = [",".join(history[0]), *(",".join(str(value) for value in row.values()) for row in history)]
@@ -223,18 +235,30 @@ def _row(step: int, floor: float) -> dict[str, float]:
     }
 
 
-def _config(name: str, seed: int, stage: str, axis: str | None, transfer: dict[str, Any] | None) -> dict[str, Any]:
+def _config(
+    name: str, seed: int, stage: str, axis: str | None, transfer: dict[str, Any] | None, changes: dict[str, Any] | None
+) -> dict[str, Any]:
     made: dict[str, dict[str, Any]] = {
-        "data": {"training_pairs": "all"},
-        "model": {"width": 64, "heads": 4, "encoder_layers": 2, "decoder_layers": 2, "positions": "sinusoidal", "dropout": 0.1},
+        "data": {"training_pairs": "all", "add_a": False},
+        "model": {
+            "body": "transformer",
+            "width": 64,
+            "heads": 4,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "positions": "sinusoidal",
+            "dropout": 0.1,
+        },
         "batch": {"tokens": 500, "source_end": True},
         "optimisation": {"updates": 1000, "learning_rate": 0.003},
         "machine": {"accelerator": "cpu", "threads": 1, "precision": "32-true"},
         "method": {},
     }
-    for path in axis.split("+") if axis else []:
+    if changes is None:
+        changes = dict.fromkeys(axis.split("+"), VARIANTS[name][1]) if axis else {}
+    for path, value in changes.items():
         section, key = path.split(".")
-        made[section][key] = VARIANTS[name][1]
+        made[section][key] = value
     pretrained = stage == "pretrain"
     return {
         "name": name,

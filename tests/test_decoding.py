@@ -11,14 +11,16 @@ from torch import Tensor
 
 from translab import config
 from translab.decoding import FORBIDDEN, Hypothesis, _continuations, translate, usual_maximum_length
+from translab.models.bodies import build_translator
 from translab.models.kernels import PADDING
 from translab.models.positions import SentenceTooLong
-from translab.models.transformer import Transformer
+from translab.models.translator import Translator
 from translab.text.batching import pad
 from translab.text.bpe import END, PAD, START
 
 SOURCE_TYPES, TARGET_TYPES = 31, 23
 VALUES = config.Model(
+    body="transformer",
     width=26,
     feedforward=41,
     heads=2,
@@ -29,13 +31,14 @@ VALUES = config.Model(
     dropout=0.1,
     maximum_length=29,
 )
+RECURRENT = [{"body": body, "encoder_layers": 2, "decoder_layers": 2} for body in ("lstm-attention", "lstm", "rnn")]
 LENGTHS = (5, 11, 3, 17, 2, 7, 13, 19, 1)
 
 
-def build(seed: int = 1, target_types: int = TARGET_TYPES, sharpness: float = 4.0, **changes: object) -> Transformer:
+def build(seed: int = 1, target_types: int = TARGET_TYPES, sharpness: float = 4.0, **changes: object) -> Translator:
     """A model with random weights, whose output projection is sharpened so that its choices are not ties."""
     values = config.Model(**(VALUES.model_dump() | changes))
-    model = Transformer(values, SOURCE_TYPES, target_types, torch.Generator().manual_seed(seed)).eval()
+    model = build_translator(values, SOURCE_TYPES, target_types, torch.Generator().manual_seed(seed)).eval()
     with torch.no_grad():
         model.output.weight *= sharpness
         model.output.bias[END] = 3
@@ -47,20 +50,20 @@ def sentences(seed: int = 1) -> list[list[int]]:
     return [torch.randint(7, SOURCE_TYPES, (length,), generator=generator).tolist() for length in LENGTHS]
 
 
-def search(model: Transformer, sources: list[list[int]], beam: int, **changes: object) -> list[Hypothesis]:
+def search(model: Translator, sources: list[list[int]], beam: int, **changes: object) -> list[Hypothesis]:
     arguments: dict[str, object] = {"length_penalty": 1.0, "batch_tokens": 43} | changes
     return translate(model, sources, beam=beam, **arguments)
 
 
 @torch.no_grad()
-def log_probability(model: Transformer, source: list[int], tokens: list[int]) -> float:
+def log_probability(model: Translator, source: list[int], tokens: list[int]) -> float:
     """Of a whole translation, [END] included, without any cache."""
     logits = model(torch.tensor([source]), torch.tensor([[START, *tokens]]))[0]
     return float(logits.log_softmax(-1).gather(1, torch.tensor([*tokens, END])[:, None]).sum())
 
 
 @torch.no_grad()
-def greedy(model: Transformer, source: list[int], maximum_length: int) -> list[int]:
+def greedy(model: Translator, source: list[int], maximum_length: int) -> list[int]:
     """The plainest possible greedy decoder."""
     tokens: list[int] = []
     while len(tokens) + 1 < maximum_length:
@@ -77,40 +80,44 @@ def test_padding_is_the_same_id_everywhere() -> None:
     assert PADDING == PAD
 
 
-@pytest.mark.parametrize("normalisation", ["pre", "post"])
+@pytest.mark.parametrize("changes", [{"normalisation": "pre"}, {"normalisation": "post"}, *RECURRENT])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_cached_decoding_equals_uncached(rows: int, normalisation: str) -> None:
-    model = build(normalisation=normalisation)
+def test_cached_decoding_equals_uncached(rows: int, changes: dict[str, object]) -> None:
+    model = build(**changes)
     source = pad(sentences()[:4])
     generator = torch.Generator().manual_seed(2)
     target = torch.randint(7, TARGET_TYPES, (4 * rows, 11), generator=generator)
     repeated = source.repeat_interleave(rows, 0)
     with torch.no_grad():
         expected = model.decode(target, model.encode(repeated), repeated)
-        cache = model.decoder.start(model.encode(source), source, rows)
-        found = torch.stack([model.decoder.step(target[:, step], cache) for step in range(11)], dim=1)
+        cache = model.start(model.encode(source), source, rows)
+        found = torch.stack([model.step(target[:, step], cache) for step in range(11)], dim=1)
     assert (found - expected).abs().max() < 1e-5
 
 
-def test_a_cache_follows_its_rows() -> None:
-    model = build()
+@pytest.mark.parametrize("changes", [{}, *RECURRENT])
+def test_a_cache_follows_its_rows(changes: dict[str, object]) -> None:
+    model = build(**changes)
     source = pad(sentences()[:3])
     target = torch.randint(7, TARGET_TYPES, (6, 5), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        cache = model.decoder.start(model.encode(source), source, 2)
+        cache = model.start(model.encode(source), source, 2)
         for step in range(3):
-            model.decoder.step(target[:, step], cache)
+            model.step(target[:, step], cache)
         cache.select(torch.tensor([2, 0]), torch.tensor([5, 5, 1, 0]))
         history = target[torch.tensor([5, 5, 1, 0])]
-        found = model.decoder.step(history[:, 3], cache)
+        found = [model.step(history[:, 3], cache)]
+        cache.select_rows(torch.tensor([0, 1, 3, 3]))
+        found.append(model.step(history[torch.tensor([0, 1, 3, 3]), 4], cache))
         kept = source[torch.tensor([2, 2, 0, 0])]
-        expected = model.decode(history[:, :4], model.encode(kept), kept)[:, -1]
-    assert (found - expected).abs().max() < 1e-5
+        expected = model.decode(history, model.encode(kept), kept)
+    assert (found[0] - expected[:, 3]).abs().max() < 1e-5
+    assert (found[1] - expected[torch.tensor([0, 1, 3, 3]), 4]).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_beam_of_one_is_greedy(seed: int) -> None:
-    model, sources = build(seed), sentences(seed)
+@pytest.mark.parametrize(("seed", "changes"), [(1, {}), (2, {}), (3, {}), *((1, changes) for changes in RECURRENT)])
+def test_a_beam_of_one_is_greedy(seed: int, changes: dict[str, object]) -> None:
+    model, sources = build(seed, sharpness=30.0 if changes else 4.0, **changes), sentences(seed)
     found = search(model, sources, beam=1)
     expected = [greedy(model, source, min(usual_maximum_length(len(source)), 29)) for source in sources]
     assert [hypothesis.tokens for hypothesis in found] == expected
@@ -118,7 +125,7 @@ def test_a_beam_of_one_is_greedy(seed: int) -> None:
 
 
 @torch.no_grad()
-def plain_beam_search(model: Transformer, source: list[int], beam: int, penalty: float, maximum_length: int) -> list[int]:
+def plain_beam_search(model: Translator, source: list[int], beam: int, penalty: float, maximum_length: int) -> list[int]:
     """The rules of the search as the module states them, for one sentence, without a cache or a bound."""
     running: list[tuple[float, list[int]]] = [(0.0, [])]
     finished: list[tuple[float, list[int]]] = []
@@ -157,10 +164,10 @@ def test_a_score_is_the_log_probability_over_a_power_of_the_length(beam: int, le
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0, 1.7])
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
-def test_a_wide_beam_finds_what_trying_everything_finds(seed: int, length_penalty: float) -> None:
+@pytest.mark.parametrize(("seed", "changes"), [*((seed, {}) for seed in (1, 2, 3, 4)), *((1, each) for each in RECURRENT)])
+def test_a_wide_beam_finds_what_trying_everything_finds(seed: int, changes: dict[str, object], length_penalty: float) -> None:
     words, longest = (7, 8, 9), 4
-    model = build(seed, target_types=10, sharpness=1.0)
+    model = build(seed, target_types=10, sharpness=1.0, **changes)
     with torch.no_grad():
         model.output.bias[END] = 0
     sources = sentences(seed)[:3]

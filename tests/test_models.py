@@ -15,6 +15,7 @@ from translab.models.transformer import Encoder, Transformer
 SOURCE_TYPES, TARGET_TYPES = 31, 37
 BATCH, SOURCE, TARGET = 3, 11, 7
 VALUES = config.Model(
+    body="transformer",
     width=34,
     feedforward=53,
     heads=2,

@@ -90,7 +90,7 @@ def test_the_cloze_measure_hides_the_same_types_each_time(vocabularies: Vocabula
 def test_an_unknown_method_is_named(vocabularies: Vocabularies) -> None:
     with pytest.raises(ConfigError) as error:
         build(toy.run(method="maskd"), vocabularies, seeded())
-    assert str(error.value) == "params.yaml: methods.maskd is not a pretraining method. Did you mean `masked`?"
+    assert str(error.value) == "params.yaml: methods.base: `maskd` is not a pretraining method. Did you mean `masked`?"
 
 
 @pytest.mark.parametrize("schedule", ["inverse-square-root", "cosine"])

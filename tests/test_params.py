@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from translab.config import ConfigError, Model, check
-from translab.params import ablation, declared, finetuning, grid, pretraining, with_delta
+from translab.grid import grid
+from translab.params import ablation, declared, finetuning, pretraining, with_delta
 
 LANGUAGES = {"corpus": "some-corpus", "source_language": "en", "target_language": "zh", "phrasebook": "travel"}
 
@@ -97,6 +98,7 @@ def test_several_values_may_move_together_under_a_name_that_says_so() -> None:
 
 
 MODEL = {
+    "body": "transformer",
     "width": 64,
     "feedforward": 256,
     "heads": 4,
@@ -146,33 +148,116 @@ def test_the_projects_own_values_make_runs_of_all_three_kinds() -> None:
     variant = ablation(declared("ablate", root=ROOT, variant="heads-1", seed=2), "heads-1", 2, LANGUAGES)
     assert (variant.task, variant.axis, variant.values.model.heads, variant.seed) == ("b", "model.heads", 1, 2)
 
-    values = declared("finetune", root=ROOT, source="translation", layers=3, surgery="frozen", seed=1)
-    tuned = finetuning(values, "translation", 3, "frozen", 1, LANGUAGES)
-    assert tuned.transfer is not None
-    assert (tuned.name, tuned.transfer.shallow_layers, tuned.transfer.train) == ("translation-3-frozen", 3, False)
+    values = declared("finetune-words", root=ROOT, surgery="frozen")
+    frozen = finetuning(values, "translation", "decoder", 3, "frozen", 1, LANGUAGES, None)
+    assert frozen.transfer is not None
+    assert (frozen.name, frozen.transfer.ladder, frozen.transfer.shallow_layers, frozen.transfer.train) == (
+        "translation-decoder-3-frozen",
+        "decoder",
+        3,
+        "never",
+    )
+
+
+def test_a_surgery_may_take_less_of_b() -> None:
+    values = declared("finetune-words", root=ROOT, surgery="tuned")
+    values["surgeries"] = {"tuned-30": {"train": "always", "dropout": True, "data": {"training_pairs": 30}}}
+    few = finetuning(values, "translation", "joint", 2, "tuned-30", 1, LANGUAGES, {"layers": 2})
+    assert (few.name, few.values.data.training_pairs) == ("translation-joint-2-tuned-30", 30)
+    assert values["data"]["training_pairs"] == "all", "the values it starts from stay"
+    assert few.transfer is not None
+    assert few.transfer.features == {"layers": 2}, "what the donor hands on is read from the donor"
+
+
+def group(*sources: str, layers: tuple[int, ...] = (1,), surgeries: tuple[str, ...] = ("frozen",)) -> dict[str, Any]:
+    return {"sources": list(sources), "layers": list(layers), "surgeries": list(surgeries)}
+
+
+GRID: dict[str, Any] = {
+    "methods": {"cbow": {}, "translation": {}},
+    "variants": {"base": {}, "heads-1": {}},
+    "sweep": {
+        "words": group("cbow"),
+        "encoder": group("translation", "base", layers=(1, 3)),
+        "decoder": group(),
+        "joint": group("translation", surgeries=("tuned",)),
+        "curve": group("translation", surgeries=("tuned-30",)),
+    },
+}
 
 
 def test_the_grid_lists_every_model_once_in_the_order_of_the_values() -> None:
-    values = {
-        "methods": {"translation": {}},
-        "variants": {"base": {}, "heads-1": {}},
-        "sweep": {"sources": ["translation"], "shallow_layers": [1, 3], "surgeries": ["frozen"]},
-    }
-    assert [(row.name, row.stage) for row in grid(values)] == [
+    assert [(row.name, row.stage) for row in grid(GRID)] == [
+        ("cbow", "pretrain"),
         ("translation", "pretrain"),
         ("base", "ablate"),
         ("heads-1", "ablate"),
-        ("translation-1-frozen", "finetune"),
-        ("translation-3-frozen", "finetune"),
+        ("cbow-encoder-1-frozen", "finetune"),
+        ("translation-encoder-1-frozen", "finetune"),
+        ("translation-encoder-3-frozen", "finetune"),
+        ("base-encoder-1-frozen", "finetune"),
+        ("base-encoder-3-frozen", "finetune"),
+        ("translation-joint-1-tuned", "finetune"),
+        ("translation-joint-1-tuned-30", "finetune"),
     ]
 
 
-def test_a_method_may_have_values_of_its_own_which_must_exist() -> None:
-    values = declared("pretrain", root=ROOT, method="translation", seed=1)
-    values["methods"] = {"masked": {"rate": 0.15, "optimisation": {"updates": 7, "warmup": 3}}}
-    assert pretraining(values, "masked", 1, LANGUAGES).values.optimisation.updates == 7
-
-    values["methods"] = {"masked": {"rate": 0.15, "optimisation": {"update": 7}}}
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"sweep": GRID["sweep"] | {"encoder": group("cbow")}},
+            "params.yaml: sweep.encoder makes cbow-encoder-1-frozen, and so does sweep.words; take it out of one.",
+        ),
+        (
+            {"variants": {"base": {}, "cbow": {}}},
+            "params.yaml: `cbow` is the name of a method and of a variant; rename one of them.",
+        ),
+        (
+            {"sweep": GRID["sweep"] | {"curve": {"sources": [], "layers": []}}},
+            "params.yaml: sweep.curve.surgeries is missing; give it a value.",
+        ),
+    ],
+)
+def test_a_model_that_is_made_twice_is_refused(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as error:
-        pretraining(values, "masked", 1, LANGUAGES)
-    assert str(error.value) == ("params.yaml: methods.masked.optimisation.update is not a known value. Did you mean `updates`?")
+        grid(GRID | change)
+    assert str(error.value) == sentence
+
+
+def test_an_entry_of_methods_names_its_method_and_what_it_needs_otherwise() -> None:
+    values = declared("pretrain", root=ROOT, method="translation")
+    values["methods"] = {
+        "small": {
+            "method": "masked",
+            "rate": 0.15,
+            "data": {"training_pairs": 7},
+            "batch": {"tokens": 9},
+            "optimisation": {"updates": 7, "warmup": 3},
+        }
+    }
+    run = pretraining(values, "small", 1, LANGUAGES)
+    assert (run.name, run.method, run.values.method) == ("small", "masked", {"rate": 0.15})
+    assert (run.values.data.training_pairs, run.values.batch.tokens, run.values.optimisation.updates) == (7, 9, 7)
+    assert values["batch"]["tokens"] != 9, "the values it starts from stay"
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        (
+            {"method": "masked", "optimisation": {"update": 7}},
+            "params.yaml: methods.small.optimisation.update is not a known value. Did you mean `updates`?",
+        ),
+        ({"rate": 0.15}, "params.yaml: methods.small.method is missing; give it a value."),
+        (
+            {"method": "masked", "optimisation": {"updates": 0}},
+            "params.yaml: methods.small.optimisation.updates: input should be greater than or equal to 1, found 0.",
+        ),
+    ],
+)
+def test_a_wrong_entry_of_methods_is_answered_in_one_sentence(entry: dict[str, Any], sentence: str) -> None:
+    values = declared("pretrain", root=ROOT, method="translation") | {"methods": {"small": entry}}
+    with pytest.raises(ConfigError) as error:
+        pretraining(values, "small", 1, LANGUAGES)
+    assert str(error.value) == sentence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -15,6 +16,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from conftest import ROOT, SMALL_GRID
+from translab.config import GROUPS
 from translab_dvc import plan
 
 SOURCE = ROOT / "src"
@@ -26,6 +28,7 @@ EXEMPT = (
     "src/translab/pretraining/__init__.py",
 )
 """Named at the head of dvc.yaml, with the reason."""
+METHODS_FOLDER = "src/translab/pretraining"
 
 PIPELINE: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PARAMS: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
@@ -47,7 +50,7 @@ def test_the_grid_has_as_many_instances_as_its_lists_say() -> None:
         instances = [stage.addressing for stage in repo.index.stages]
     sweep = PARAMS["sweep"]
     methods, variants, seeds = len(PARAMS["methods"]), len(PARAMS["variants"]), len(sweep["seeds"])
-    transfers = len(sweep["sources"]) * len(sweep["shallow_layers"]) * len(sweep["surgeries"])
+    transfers = sum(math.prod(len(entries) for entries in sweep[group].values()) for group in GROUPS)
     models = methods + variants + transfers
     corpora_and_text = len({PARAMS["data"]["a"], PARAMS["data"]["b"]}) + len(["prepare", "tokenizer"])
     assert len(instances) == corpora_and_text + models * seeds + models + len(["compare", "publish"])
@@ -57,7 +60,20 @@ def test_the_grid_has_as_many_instances_as_its_lists_say() -> None:
 def test_instances_are_named_by_their_keys_and_all_is_up_to_date_after_a_repro(finished_project: Path) -> None:
     needs, changed = read(finished_project)
     assert changed == set()
-    assert {"ablate@heads-1-2", "pretrain@masked-1", "finetune@translation-1-tuned-2", "evaluate-ablate@base"} <= set(needs)
+    assert {"ablate@heads-1-2", "pretrain@small-1", "finetune-encoder@translation-encoder-1-tuned-2"} <= set(needs)
+    assert {"evaluate-ablate@base", "evaluate-curve@translation-joint-2-tuned-30"} <= set(needs)
+
+
+@pytest.mark.parametrize("kind", ["finetune", "evaluate"])
+def test_the_groups_of_fine_tuned_models_differ_in_their_matrix_alone(kind: str) -> None:
+    first, *others = ({**PIPELINE[f"{kind}-{group}"]} for group in GROUPS)
+    for stage, group in zip([first, *others], GROUPS, strict=True):
+        matrix = stage.pop("matrix")
+        assert matrix["ladder"] == [GROUPS[group]]
+        assert [matrix[key] for key in ("source", "layers", "surgery")] == [
+            f"${{sweep.{group}.{key}}}" for key in ("sources", "layers", "surgeries")
+        ]
+    assert all(other == first for other in others)
 
 
 # ---- deps hold all code that a stage runs
@@ -96,32 +112,24 @@ def says_nothing(file: Path) -> bool:
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
 
 
-def code_deps(stage: str) -> Iterator[list[str]]:
-    """The code among a stage's deps, once for each method where they name one."""
-    deps = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith(("src/", "stages/"))]
-    if not any("${item.method}" in dep for dep in deps):
-        yield deps
-        return
-    for method in PARAMS["methods"]:
-        yield [dep.replace("${item.method}", method) for dep in deps]
-
-
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_every_module_that_a_stage_imports_lies_under_its_deps(stage: str) -> None:
-    for deps in code_deps(stage):
-        for dep in deps:
-            assert (ROOT / dep).exists(), f"dvc.yaml: {stage} depends on {dep}, which does not exist"
-        begin = [ROOT / dep for dep in deps if dep.endswith(".py")]
-        seen: set[Path] = set()
-        while begin:
-            file = begin.pop()
-            name = name_of(file)
-            if file in seen or (lies_under(name, EXEMPT) and not lies_under(name, deps)):
-                continue
-            seen.add(file)
-            begin += imports(file)
-        missing = sorted(name_of(file) for file in seen if not lies_under(name_of(file), deps) and not says_nothing(file))
-        assert not missing, f"dvc.yaml: {stage} runs code that is not among its deps: {', '.join(missing)}"
+    deps = [dep for dep in PIPELINE[stage]["deps"] if dep.startswith(("src/", "stages/"))]
+    for dep in deps:
+        assert (ROOT / dep).exists(), f"dvc.yaml: {stage} depends on {dep}, which does not exist"
+    begin = [ROOT / dep for dep in deps if dep.endswith(".py")]
+    # A method's module is imported by its name, so no import names it: where all methods are a dep, all are followed.
+    begin += [path for dep in deps if dep == METHODS_FOLDER for path in (ROOT / dep).glob("*.py")]
+    seen: set[Path] = set()
+    while begin:
+        file = begin.pop()
+        name = name_of(file)
+        if file in seen or (lies_under(name, EXEMPT) and not lies_under(name, deps)):
+            continue
+        seen.add(file)
+        begin += imports(file)
+    missing = sorted(name_of(file) for file in seen if not lies_under(name_of(file), deps) and not says_nothing(file))
+    assert not missing, f"dvc.yaml: {stage} runs code that is not among its deps: {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("stage", PIPELINE)
@@ -158,7 +166,7 @@ def test_nothing_in_translab_imports_what_stands_above_it(file: Path) -> None:
             assert "mlflow" not in tops, "only tracking may import mlflow"
 
 
-# ---- six edits
+# ---- edits
 
 
 def put(*path: str, value: Any) -> Callable[[Any], None]:
@@ -172,21 +180,25 @@ def put(*path: str, value: Any) -> Callable[[Any], None]:
 
 SWEEP = SMALL_GRID["sweep"]
 SEEDS, VARIANTS, METHODS = SWEEP["seeds"], list(SMALL_GRID["variants"]), list(SMALL_GRID["methods"])
-TRANSFERS = [
-    "-".join(map(str, parts)) for parts in product(*(SWEEP[key] for key in ("sources", "shallow_layers", "surgeries")))
-]
+TRANSFERS = {
+    group: [
+        f"{source}-{ladder}-{layers}-{surgery}"
+        for source, layers, surgery in product(*(SWEEP[group][key] for key in ("sources", "layers", "surgeries")))
+    ]
+    for group, ladder in GROUPS.items()
+}
 END = {"compare", "publish"}
 
 
 def runs(*seeds: int) -> set[str]:
-    every = [("pretrain", METHODS), ("ablate", VARIANTS), ("finetune", TRANSFERS)]
-    return {f"{stage}@{name}-{seed}" for stage, names in every for name in names for seed in seeds}
+    every = {"pretrain": METHODS, "ablate": VARIANTS, **{f"finetune-{group}": names for group, names in TRANSFERS.items()}}
+    return {f"{stage}@{name}-{seed}" for stage, names in every.items() for name in names for seed in seeds}
 
 
 EVALUATIONS = {
     *(f"evaluate-pretrain@{name}" for name in METHODS),
     *(f"evaluate-ablate@{name}" for name in VARIANTS),
-    *(f"evaluate-finetune@{name}" for name in TRANSFERS),
+    *(f"evaluate-{group}@{name}" for group, names in TRANSFERS.items() for name in names),
 }
 NARROW = {"ablate@narrow-1", "ablate@narrow-2", "evaluate-ablate@narrow"}
 TEXT = {"prepare", "tokenizer"}
@@ -195,6 +207,13 @@ EDITS = {
     "a variant is added": ("params.yaml", put("variants", "narrow", value={"model": {"width": 32}}), NARROW | END),
     "a seed is added": ("params.yaml", put("sweep", "seeds", value=[*SEEDS, 3]), runs(3) | EVALUATIONS | END),
     "the beam is made wider": ("params.yaml", put("decoding", "beam", value=7), EVALUATIONS | END),
+    "a depth is added": (
+        "params.yaml",
+        put("sweep", "encoder", "layers", value=[1, 2]),
+        {f"finetune-encoder@translation-encoder-2-{how}-{seed}" for how in ("frozen", "tuned") for seed in SEEDS}
+        | {f"evaluate-encoder@translation-encoder-2-{how}" for how in ("frozen", "tuned")}
+        | END,
+    ),
     "the report's code is edited": ("src/translab/comparison/report.py", None, END),
     "the learning rate is changed": (
         "params.yaml",

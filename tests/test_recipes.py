@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from conftest import ROOT, new_repository
-from translab.config import ConfigError
+from translab.config import GROUPS, ConfigError
 from translab.params import read_yaml
 from translab_dvc import recipes
 
@@ -56,6 +57,11 @@ def test_what_does_not_exist_is_answered_with_the_nearest_that_does(recipe: obje
     assert str(error.value) == sentence
 
 
+def test_only_what_checks_methods_waits_for_pytorch() -> None:
+    code = "import sys; from translab_dvc import recipes; recipes.main(['list']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def test_params_yaml_is_valid() -> None:
     recipes.check_values(read_yaml(ROOT / "params.yaml"), "params.yaml")
 
@@ -69,15 +75,48 @@ def test_every_recipe_is_valid_and_names_corpora_that_exist(name: str) -> None:
     assert {values["data"]["a"], values["data"]["b"]} <= set(read_yaml(ROOT / "corpora.yaml"))
 
 
+FROZEN_IS_WORDS = "x: surgeries.frozen.train: input should be 'never', 'always' or 'gradually', found False."
+
+
 @pytest.mark.parametrize(
     ("section", "value", "sentence"),
     [
         (
             "sweep",
-            {"sources": ["translatoin"]},
-            "x: sweep.sources has `translatoin`, which is not among methods. Did you mean `translation`?",
+            {"encoder": {"sources": ["translatoin"], "layers": [1], "surgeries": []}},
+            "x: sweep.encoder.sources has `translatoin`, which is not among methods and variants. Did you mean `translation`?",
         ),
-        ("methods", {"maskd": {}}, "x: methods.maskd is not a method. Did you mean `masked`?"),
+        (
+            "sweep",
+            {"joint": {"sources": ["base"], "layers": [1], "surgeries": ["frosen"]}},
+            "x: sweep.joint.surgeries has `frosen`, which is not among surgeries. Did you mean `frozen`?",
+        ),
+        (
+            "sweep",
+            {"curve": {"sources": ["base"], "layers": [1], "surgery": []}},
+            "x: sweep.curve.surgeries is missing; give it a value.",
+        ),
+        (
+            "sweep",
+            {"curve": {"sources": ["base"], "layers": [1, 1], "surgeries": ["tuned"]}},
+            "params.yaml: sweep.curve makes base-joint-1-tuned, and so does sweep.curve; take it out of one.",
+        ),
+        (
+            "methods",
+            {"small": {"method": "maskd"}},
+            "x: methods.small: `maskd` is not a pretraining method. Did you mean `masked`?",
+        ),
+        (
+            "methods",
+            {"small": {"method": "masked", "rat": 0.1}},
+            "x: methods.small.rate is missing; give it a value.",
+        ),
+        (
+            "methods",
+            {"small": {"method": "masked", "rate": 0.1, "batch": {"token": 9}}},
+            "x: methods.small.batch.token is not a known value. Did you mean `tokens`?",
+        ),
+        ("surgeries", {"frozen": {"train": False, "dropout": True}}, FROZEN_IS_WORDS),
         (
             "variants",
             {"heads-3": {"model": {"heads": 3}}},
@@ -89,6 +128,8 @@ def test_all_of_params_yaml_is_checked_at_once(section: str, value: dict[str, ob
     values = read_yaml(ROOT / "params.yaml")
     values["model"] |= {"width": 64, "heads": 4}
     values["variants"] = {"base": {}}
+    nothing = {"sources": [], "layers": [1], "surgeries": []}
+    values["sweep"] = {"seeds": [1], **dict.fromkeys(GROUPS, nothing)}
     values[section] |= value
     with pytest.raises(ConfigError) as error:
         recipes.check_values(values, "x")

@@ -82,7 +82,7 @@ def test_a_model_is_one_record_with_its_place_in_the_grid(report: Report) -> Non
     )
     assert len(heads["scores"]["bleu"]["raw"]) == 3
     assert set(heads["scores"]["bleu"]) == {"mean", "interval", "s_sel", "s_opt", "raw"}
-    frozen = next(record for record in report.json["transfer.json"] if record["name"] == "masked-3-frozen")
+    frozen = next(record for record in report.json["transfer.json"] if record["name"] == "masked-encoder-3-frozen")
     assert (frozen["method"], frozen["shallow_layers"], frozen["frozen"]) == ("masked", 3, True)
     assert [record["name"] for record in report.json["pretraining.json"]] == ["translation", "masked"]
     assert set(report.json["pretraining.json"][1]["scores"]) == {"loss"}, "a masked model translates nothing"
@@ -156,9 +156,8 @@ def test_text_is_escaped_and_chinese_stays_text(report: Report) -> None:
 
 
 def test_every_figure_is_a_file_of_its_own(report: Report) -> None:
-    assert {"ablation-model-heads.svg", "transfer-masked.svg", "curves-base.svg", "claim-positions-are-needed.svg"} <= set(
-        report.figures
-    )
+    names = {"ablation-model-heads.svg", "ladder-encoder-masked.svg", "curves-base.svg", "claim-positions-are-needed.svg"}
+    assert names <= set(report.figures)
     for name, content in report.figures.items():
         root = ElementTree.fromstring(content)
         assert root.get("role") == "img", name

@@ -15,10 +15,12 @@ import pytest
 import scored
 from translab import files
 from translab.comparison.evidence import gather
+from translab.comparison.items import read_probes
 from translab.comparison.report import Report, compare
 from translab.comparison.results import read_grid
 from translab.comparison.rounding import shown
-from translab.comparison.testsets import ResultsError, read_probes
+from translab.comparison.shared import Shared
+from translab.comparison.testsets import ResultsError
 from translab.comparison.wording import ERRORS, PROBES
 from translab.corpora.phrasebook import load
 from translab.corpora.phrasebook.diagnosis import KINDS
@@ -91,7 +93,7 @@ def figures(answers: list[tuple[float, float]]) -> dict[str, Any]:
 
 def test_a_twin_is_one_row_of_counts() -> None:
     answers = [(1.0, 0.0), (1.0, 1.0), (0.5, 0.0)]
-    found = dict(read_probes(items("numbers", answers), {"numbers": figures(answers)}, "here"))["probe-numbers"]
+    found = dict(read_probes(items("numbers", answers), {"numbers": figures(answers)}, "here", Shared()))["probe-numbers"]
     assert found.counts["choice"].tolist() == [[1, 2], [2, 2], [0.5, 2]]
     assert found.counts["acceptance"].tolist() == [[1, 2], [2, 2], [0, 2]]
     assert found.scores == {"choice": pytest.approx(100 * 3.5 / 6), "acceptance": 50}
@@ -134,7 +136,7 @@ def test_who_ignores_what_decides_is_at_chance_without_noise_from_items(data: Pa
 )
 def test_probes_are_read_in_parts_by_their_marked_words(probe: str, words: list[dict[str, int]], parts: list[str]) -> None:
     answers = [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)]
-    found = dict(read_probes(items(probe, answers, words), {probe: figures(answers)}, "here"))
+    found = dict(read_probes(items(probe, answers, words), {probe: figures(answers)}, "here", Shared()))
     assert list(found) == [f"probe-{probe}", *(f"probe-{probe}/{part}" for part in parts)]
     assert [found[f"probe-{probe}/{part}"].counts["choice"].shape for part in parts] == [(1, 2)] * len(parts)
 
@@ -143,7 +145,7 @@ def test_a_part_holds_the_items_that_belong_to_it_not_their_whole_twins() -> Non
     table = items("polysemy", [(1.0, 0.0)])
     tags = [json.dumps({"words": {"word": 2, "clue": clue}}) for clue in (3, 0)]
     table = table.set_column(table.column_names.index("tag"), "tag", pa.array(tags))
-    found = dict(read_probes(table, {"polysemy": figures([(1.0, 0.0)])}, "here"))
+    found = dict(read_probes(table, {"polysemy": figures([(1.0, 0.0)])}, "here", Shared()))
     assert found["probe-polysemy/clue after, near"].counts["choice"].tolist() == [[1, 1]]
     assert found["probe-polysemy/clue before, near"].counts["choice"].tolist() == [[0, 1]]
 
@@ -171,7 +173,7 @@ def test_a_twin_without_its_other_half_is_named() -> None:
     answers = [(1.0, 0.0), (1.0, 1.0)]
     table = items("numbers", answers).slice(0, 3)
     with pytest.raises(ResultsError) as error:
-        list(read_probes(table, {"numbers": {"items": 3}}, "base, seed 1: probes.parquet"))
+        list(read_probes(table, {"numbers": {"items": 3}}, "base, seed 1: probes.parquet", Shared()))
     assert str(error.value) == (
         "base, seed 1: probes.parquet, probe `numbers`: twin `twin 1` has 1 item, a twin has two; "
         "delete the folder and run `make repro`."

@@ -21,14 +21,14 @@ import pytest
 
 import fabricated
 from translab import files, layout
-from translab.tracking import live, live_run, views
+from translab.tracking import identity, live, live_run, views
 from translab.tracking.dashboard import dashboard, links
 from translab.tracking.follow import follow
 from translab.tracking.projection import project
 from translab.tracking.publish import publish
 from translab.tracking.store import TrackingError, open_store
 
-NAMES = ["base", "heads-1", "masked", "translation-3-frozen"]
+NAMES = ["base", "heads-1", "masked", "masked-encoder-3-frozen"]
 FEW = ["base", "heads-1"]
 SEEDS = [1, 2]
 SOURCE = Path(live.__file__).resolve().parents[2]
@@ -157,22 +157,106 @@ def test_transfer_and_pretraining_are_experiments_of_their_own(published: Path) 
     client = open_store(published)
     assert {client.get_experiment(identifier).name: names for identifier, names in found.items()} == {
         "phrasebook-travel: ablations": {"base-1", "base-2", "heads-1-1", "heads-1-2"},
-        "phrasebook-travel: transfer": {"translation-3-frozen-1", "translation-3-frozen-2"},
+        "phrasebook-travel: transfer": {"masked-encoder-3-frozen-1", "masked-encoder-3-frozen-2"},
         "phrasebook-everyday: pretraining": {"masked-1", "masked-2"},
         "phrasebook-travel: report": {"report"},
     }
-    transfer = runs(published)["translation-3-frozen-1"].data
-    assert (transfer.params["transfer.shallow_layers"], transfer.params["transfer.train"]) == ("3", "false")
-    assert (transfer.tags["method"], transfer.tags["transfer"]) == ("translation", "translation, 3 layers, frozen")
-    assert transfer.tags["mlflow.note.content"].startswith(
-        "**translation-3-frozen**, seed 1: a model trained on phrasebook-travel (en→zh) that starts with the 3 shallowest "
-        "layers of translation; these stay frozen."
-    )
     loss = fabricated.history("masked", 1)[-1]["valid_loss"]
     assert runs(published)["masked-1"].data.tags["mlflow.note.content"] == (
         "**masked**, seed 1: a model pretrained by the method masked on phrasebook-everyday (en→zh, task A). "
         f"On the test set: loss {loss:.3f} nats per predicted token, accuracy 0.800."
     )
+
+
+def test_a_transfer_says_what_it_took_from_whom_and_leads_there(published: Path) -> None:
+    found = runs(published)
+    transfer, donor = found["masked-encoder-3-frozen-1"].data, found["masked-1"].info
+    assert {key: value for key, value in transfer.params.items() if key.startswith("transfer.")} == {
+        "transfer.source": "masked",
+        "transfer.ladder": "encoder",
+        "transfer.shallow_layers": "3",
+        "transfer.surgery": "frozen",
+        "transfer.train": "never",
+        "transfer.dropout": "true",
+    }
+    tags = {key: transfer.tags[key] for key in ("method", "transfer", "ladder", "surgery", "donor")}
+    assert tags == {
+        "method": "masked",
+        "transfer": "masked, encoder, 3 layers, frozen",
+        "ladder": "encoder",
+        "surgery": "frozen",
+        "donor": "masked-1",
+    }
+    note = transfer.tags["mlflow.note.content"]
+    assert note.startswith(
+        "**masked-encoder-3-frozen**, seed 1: a model trained on phrasebook-travel (en→zh) that starts with the 3 shallowest "
+        "layers of the encoder of masked; these stay frozen. On the test set: "
+    )
+    assert note.endswith(f" Donor: [masked-1](#/experiments/{donor.experiment_id}/runs/{donor.run_id}).")
+
+
+def test_the_way_to_a_donor_is_right_after_the_donor_was_trained_anew(tmp_path: Path, empty_store: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    names = ["masked", "masked-encoder-3-frozen"]
+    fabricated.project(tmp_path, names, [1])
+    publish(tmp_path, names, [1])
+    before = runs(tmp_path)
+    metrics = tmp_path / layout.run_folder("masked", 1) / "metrics.json"
+    files.write_json(metrics, files.read_json(metrics) | {"best_valid_loss": 0.5})
+
+    outcomes = publish(tmp_path, names, [1])
+
+    assert (outcomes["created"], outcomes["unchanged"]) == (1, 1)
+    after = runs(tmp_path)
+    old, new = (found["masked-1"].info.run_id for found in (before, after))
+    notes = [found["masked-encoder-3-frozen-1"].data.tags["mlflow.note.content"] for found in (before, after)]
+    assert old != new
+    assert notes[1] == notes[0].replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"train": "gradually", "ladder": "joint"},
+            "layers of encoder and decoder of masked; these are released one after the other.",
+        ),
+        ({"train": "always", "ladder": "decoder"}, "layers of the decoder of masked; these go on learning."),
+    ],
+)
+def test_what_becomes_of_transferred_layers_is_said(change: dict[str, str], sentence: str) -> None:
+    config = fabricated.config("masked-encoder-3-frozen", 1)
+    config["transfer"] |= change
+    config["values"]["data"]["training_pairs"] = 300
+    assert identity.sentence(config) == (
+        "**masked-encoder-3-frozen**, seed 1: a model trained on 300 pairs of phrasebook-travel (en→zh) that starts with the 3 "
+        f"shallowest {sentence}"
+    )
+
+
+def test_what_a_model_knows_by_itself_is_metrics_by_their_names(tmp_path: Path) -> None:
+    fabricated.project(tmp_path, ["masked"], [1])
+    evaluation = tmp_path / layout.EVALUATIONS / "masked" / "1"
+    measures = {
+        "name": "masked",
+        "seed": 1,
+        "method": "masked",
+        "side": "source",
+        "parameters": 7,
+        "language_model": None,
+        "cloze": {"accuracy": 0.5, "gaps": 40},
+        "neighbours": {"red": [["blue", 0.9]]},
+        "senses": {"contextual": {"bank": 0.75, "bat": 0.25}, "static": {"bank": 0.5, "bat": 0.5}, "context_mean": None},
+    }
+    files.write_json(evaluation / "intrinsic.json", measures)
+    projected = project(tmp_path, "masked", 1)
+    assert {point.key: point.value for point in projected.points if point.key.startswith("intrinsic/")} == {
+        "intrinsic/cloze/accuracy": 0.5,
+        "intrinsic/cloze/gaps": 40,
+        "intrinsic/senses/contextual": 0.5,
+        "intrinsic/senses/static": 0.5,
+    }
+    assert projected.attachments["intrinsic.json"] == evaluation / "intrinsic.json"
 
 
 def test_publishing_twice_changes_nothing(published: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,10 +16,12 @@ import torch
 import toy
 from translab.config import Run
 from translab.files import sha256
-from translab.runs import load_objective, load_weights
+from translab.pretraining.objective import Loss
+from translab.pretraining.translation import Translation
+from translab.runs import LAST, load_objective, load_weights
+from translab.text.batching import Batch
 from translab.training.fit import TrainingError
 from translab.training.train import train
-from translab.transfer import TransferError
 
 Train = Callable[..., Path]
 
@@ -33,14 +36,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained(folder: Path, tmp_path: Path) -> Train:
-    def one(name: str, run: Run, donor: Path | None = None, log: Any = lambda step, values: None) -> Path:
+    def one(
+        name: str, run: Run, donor: Path | None = None, log: Any = lambda step, values: None, added: Path | None = None
+    ) -> Path:
         train(
             run,
             text=folder / "text",
+            added=added,
             tokenizers=(folder / "tokenizer/source.json", folder / "tokenizer/target.json"),
             donor=donor,
             folder=tmp_path / name,
-            cost=tmp_path / f"{name}-cost.json",
+            cost_file=tmp_path / f"{name}-cost.json",
             log=log,
         )
         return tmp_path / name
@@ -49,8 +55,15 @@ def trained(folder: Path, tmp_path: Path) -> Train:
 
 
 def transfer(layers: int, surgery: str) -> dict[str, Any]:
-    train = surgery == "tuned"
-    return {"source": "donor", "shallow_layers": layers, "surgery": surgery, "train": train, "dropout": True}
+    return {
+        "source": "donor",
+        "ladder": "encoder",
+        "shallow_layers": layers,
+        "surgery": surgery,
+        "train": {"frozen": "never", "tuned": "always", "gradual": "gradually"}[surgery],
+        "dropout": True,
+        "features": None,
+    }
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -99,7 +112,7 @@ def test_a_trained_model_is_read_back_from_its_folder_alone(trained: Train) -> N
     for name, tensor in objective.network.state_dict().items():
         assert torch.equal(tensor, safetensors.torch.load_file(folder / "model.safetensors")[name])
     assert not objective.network.training
-    assert len(objective.samples(["ba do", "ki"])) == 2
+    assert len(objective.samples(["ba do", "ki"], ["DO BA", "KI"])) == 2
 
 
 def test_frozen_layers_keep_the_donors_values_and_tuned_ones_move(trained: Train) -> None:
@@ -126,63 +139,6 @@ def test_no_transferred_layer_is_scratch_to_the_byte(trained: Train) -> None:
     donors = [trained(f"donor-{seed}", toy.run(seed=seed)) for seed in (3, 4)]
     weights = [hashes(trained(f"run-{index}", run, donor))["model.safetensors"] for index, donor in enumerate(donors)]
     assert weights[0] == weights[1], "at depth 0 the donor has no say"
-
-
-def test_fresh_layers_are_not_where_the_donor_began(trained: Train) -> None:
-    stand_still = {"updates": 1, "warmup": 1, "learning_rate": 1.0e-30, "validate_every": 1, "weight_decay": 0.0}
-    donor = trained("donor", toy.run(optimisation=stand_still))
-    run = toy.run(stage="finetune", transfer=transfer(1, "tuned"), optimisation=stand_still)
-    fresh, given = load_weights(trained("run", run, donor)), load_weights(donor)
-    matrices = [name for name in given if given[name].dim() == 2 and not name.startswith("encoder.embedding.")]
-    assert matrices
-    for name in matrices:
-        assert not torch.allclose(fresh[name], given[name]), name
-
-
-def test_a_masked_model_hands_on_its_encoder(trained: Train) -> None:
-    masked = toy.run(name="masked", stage="pretrain", task="a", method="masked", method_values={"rate": 0.3})
-    donor = trained("masked", masked)
-    tuned = trained("run", toy.run(stage="finetune", transfer=transfer(3, "frozen")), donor)
-    given, after = load_weights(donor), load_weights(tuned)
-    for name in given:
-        assert not name.startswith("encoder.layers") or torch.equal(given[name], after[name])
-
-
-def test_a_donor_that_does_not_fit_is_refused(trained: Train) -> None:
-    donor = trained("donor", toy.run(model={"width": 8}))
-    with pytest.raises(TransferError) as error:
-        trained("run", toy.run(stage="finetune", transfer=transfer(1, "frozen")), donor)
-    assert str(error.value) == (
-        f"{donor}: tensor `encoder.embedding.tokens.weight` has shape (23, 8), the model needs (23, 16); "
-        "donor and model must agree in width, feed-forward width and vocabulary."
-    )
-    shallow = trained("shallow", toy.run(model={"encoder_layers": 1}))
-    with pytest.raises(TransferError) as error:
-        trained("run", toy.run(stage="finetune", transfer=transfer(3, "frozen")), shallow)
-    assert str(error.value).endswith(
-        "which 3 shallow layers need; "
-        "choose a donor with as many encoder layers and the same kind of positions, or fewer layers."
-    )
-    assert not (donor.parent / "run").exists(), "nothing is half-written"
-
-
-@pytest.mark.parametrize(
-    ("layers", "surgery", "sentence"),
-    [
-        (
-            4,
-            "frozen",
-            "params.yaml: sweep.shallow_layers holds 4, "
-            "but a model with 2 encoder layers has depths 0 to 3 (1 is the embedding); lower it or raise model.encoder_layers.",
-        ),
-        (0, "frozen", "there is nothing to freeze in 0 shallow layers; give a depth of at least 1, or a surgery that trains."),
-    ],
-)
-def test_an_impossible_depth_is_refused(trained: Train, layers: int, surgery: str, sentence: str) -> None:
-    donor = trained("donor", toy.run())
-    with pytest.raises(TransferError) as error:
-        trained("run", toy.run(stage="finetune", transfer=transfer(layers, surgery)), donor)
-    assert str(error.value) == sentence
 
 
 def test_training_stops_when_validation_no_longer_improves(trained: Train) -> None:
@@ -233,3 +189,109 @@ def test_dropout_in_transferred_layers_is_a_value(trained: Train) -> None:
         for dropout in (True, False)
     ]
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+# ---- what is counted, what is not trained, what is released, what is added
+
+STAND_STILL = {"updates": 1, "warmup": 1, "learning_rate": 1.0e-30, "validate_every": 1, "weight_decay": 0.0}
+
+
+def pretrained(name: str, method: str, own: dict[str, Any], **changes: Any) -> Run:
+    return toy.run(name=name, stage="pretrain", task="a", method=method, method_values=own, **changes)
+
+
+def test_a_method_counts_its_training_text_once_before_the_first_update(
+    trained: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    loss = Translation.loss
+
+    def watched(self: Translation, batch: Batch) -> Loss:
+        seen.append("update")
+        return loss(self, batch)
+
+    monkeypatch.setattr(Translation, "count", lambda self, training: seen.append(f"count {len(training)}"))
+    monkeypatch.setattr(Translation, "loss", watched)
+    trained("run", toy.run(data={"training_pairs": 50}))
+    assert seen == ["count 50", *["update"] * 12]
+
+
+def test_a_network_with_nothing_to_train_is_measured_once_and_kept(trained: Train) -> None:
+    seen: list[int] = []
+    folder = trained("untrained", pretrained("untrained", "untrained", {}), log=lambda step, values: seen.append(step))
+    fresh = load_weights(trained("fresh", toy.run(optimisation=STAND_STILL)))
+    weights = load_weights(folder)
+    assert all(torch.allclose(weights[name], fresh[name], atol=1e-6) for name in weights), "it is what translation begins with"
+    with (folder / "history.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["step"], row["tokens"], row["learning_rate"], seen) == ("0", "0", "0.0", [0])
+    assert float(row["valid_loss"]) > 1
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["updates"], metrics["parameters"]["trainable"], metrics["stopped_early"]) == (0, 0, False)
+    assert set(metrics["frozen"]) == set(weights), "nothing moved"
+    assert len((folder / "samples.tsv").read_text().splitlines()) == 1 + 5
+    cost = json.loads(folder.with_name("untrained-cost.json").read_text())
+    assert cost["tokens_per_second"] == 0
+
+
+def test_layers_are_released_one_after_the_other_the_uppermost_first(trained: Train) -> None:
+    donor = trained("donor", toy.run(seed=3))
+    folder = trained("run", toy.run(stage="finetune", transfer=transfer(3, "gradual")), donor)
+    given, after = load_weights(donor), load_weights(folder, LAST)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert [(release["depth"], release["update"]) for release in metrics["released"]] == [(3, 3), (2, 6), (1, 9)]
+    for release, part in zip(metrics["released"], ("layers.1.", "layers.0.", "embedding."), strict=True):
+        assert {name.startswith(f"encoder.{part}") for name in release["tensors"]} == {True}
+        for name, fingerprint in release["tensors"].items():
+            assert hashlib.sha256(given[name].numpy().tobytes()).hexdigest() == fingerprint, "as it came until its release"
+            assert not torch.equal(given[name], after[name]), "and it learned from then on"
+    assert metrics["frozen"] == {}
+    assert metrics["parameters"]["trainable"] == metrics["parameters"]["total"]
+
+
+def test_what_was_not_released_when_training_stopped_is_still_the_donors(trained: Train) -> None:
+    donor = trained("donor", toy.run(seed=3))
+    stopping = {"updates": 40, "validate_every": 2, "patience": 1, "warmup": 0, "learning_rate": 5.0}
+    folder = trained("run", toy.run(stage="finetune", transfer=transfer(3, "gradual"), optimisation=stopping), donor)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["stopped_early"]
+    given, last = load_weights(donor), load_weights(folder, LAST)
+    assert "encoder.embedding.tokens.weight" in metrics["frozen"]
+    assert all(torch.equal(given[name], last[name]) for name in metrics["frozen"])
+
+
+def test_what_was_transferred_is_counted(trained: Train) -> None:
+    donor = trained("donor", toy.run(seed=3))
+    run = trained("run", toy.run(stage="finetune", transfer=transfer(1, "tuned")), donor)
+    transferred = json.loads((run / "metrics.json").read_text())["transferred"]
+    assert (transferred["copied_rows"], transferred["fresh_rows"], transferred["silent"]) == (23, 0, [])
+    assert [(table["name"], table["scale"]) for table in transferred["tables"]] == [("encoder.embedding.tokens.weight", 1.0)]
+    assert json.loads((donor / "metrics.json").read_text())["transferred"] is None
+
+
+def test_pretraining_may_use_less_text_too(trained: Train) -> None:
+    few = {"training_pairs": 20}
+    one, all_ = (trained(f"run-{data}", pretrained("small", "translation", {}, data=data)) for data in (few, {}))
+    assert hashes(one)["model.safetensors"] != hashes(all_)["model.safetensors"]
+
+
+def test_the_text_of_a_is_added_to_that_of_b(trained: Train, folder: Path, tmp_path: Path) -> None:
+    both = toy.run(data={"add_a": True, "training_pairs": 20})
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Translation, "count", lambda self, training: seen.append(len(training)))
+        trained("both", both, added=folder / "text")
+    assert seen == [20 + 200], "all of A beside the part of B"
+
+    languages = json.loads((folder / "text/languages.json").read_text())
+    toy.write_text(tmp_path / "french")
+    (tmp_path / "french/languages.json").write_text(json.dumps(languages | {"corpus": "other", "target_language": "fr"}))
+    with pytest.raises(TrainingError) as error:
+        trained("run", both, added=tmp_path / "french")
+    assert str(error.value) == (
+        "params.yaml: data.add_a is true, but other en→fr cannot be added to toy en→de; "
+        "take corpora of the same languages, or leave it false."
+    )
+    with pytest.raises(TrainingError) as error:
+        trained("run", both)
+    assert str(error.value) == "params.yaml: data.add_a is true, but task A itself has nothing to add; leave it false there."

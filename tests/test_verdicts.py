@@ -192,8 +192,9 @@ def test_models_of_different_tasks_are_not_compared(written: Path) -> None:
             "Did you mean `positions-none`?",
         ),
         (
-            "translation-5-tuned",
-            "`translation-5-tuned` is outside the grid: add 5 to `sweep.shallow_layers` in params.yaml, then run `make repro`.",
+            "translation-encoder-5-tuned",
+            "`translation-encoder-5-tuned` is outside the grid: add 5 to `sweep.encoder.layers` in params.yaml, then run "
+            "`make repro`.",
         ),
     ],
 )

@@ -16,8 +16,9 @@ from translab.text import bpe
 SIDES = ("source", "target")
 WORDS = ["ba", "do", "ki", "lu", "me"]
 VALUES: dict[str, Any] = {
-    "data": {"training_pairs": "all"},
+    "data": {"training_pairs": "all", "add_a": False},
     "model": {
+        "body": "transformer",
         "width": 16,
         "feedforward": 32,
         "heads": 2,

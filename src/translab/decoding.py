@@ -31,7 +31,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from translab.models.transformer import Transformer
+from translab.models.translator import Translator
 from translab.text.batching import pad
 from translab.text.bpe import CLS, END, MASK, PAD, SEP, START, UNK
 
@@ -59,7 +59,7 @@ def usual_maximum_length(source_length: int) -> int:
 
 @torch.inference_mode()
 def translate(
-    model: Transformer,
+    model: Translator,
     sources: Sequence[Sequence[int]],
     *,
     beam: int,
@@ -93,7 +93,7 @@ def translate(
     try:
         for rows in _batches([len(source) for source in sources], batch_tokens):
             source = pad([sources[row] for row in rows]).to(device)
-            limits = [min(maximum_length(len(sources[row])), model.decoder.embedding.positions.maximum_length) for row in rows]
+            limits = [min(maximum_length(len(sources[row])), model.maximum_length) for row in rows]
             search = _greedy if beam == 1 else partial(_search, beam=beam)
             for place, hypothesis in search(model, source, torch.tensor(limits, device=device), length_penalty=length_penalty):
                 results[rows[place]] = hypothesis
@@ -113,10 +113,10 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         rows = rows[size:]
 
 
-def _greedy(model: Transformer, source: Tensor, limits: Tensor, length_penalty: float) -> Iterator[tuple[int, Hypothesis]]:
+def _greedy(model: Translator, source: Tensor, limits: Tensor, length_penalty: float) -> Iterator[tuple[int, Hypothesis]]:
     """What `_search` does with a beam of 1, where nothing is sorted and no row changes its place."""
     device = source.device
-    cache = model.decoder.start(model.encode(source), source, 1)
+    cache = model.start(model.encode(source), source, 1)
     places = torch.arange(source.size(0), device=device)  # [B], in the batch as it was
     written = torch.full((source.size(0), int(limits.max())), END, device=device)  # [B, greatest length]
     totals = torch.zeros(source.size(0), device=device)  # log probabilities, [B]
@@ -124,7 +124,7 @@ def _greedy(model: Transformer, source: Tensor, limits: Tensor, length_penalty: 
     running = torch.ones_like(places, dtype=torch.bool)
     length = 0
     while len(places):
-        logits = model.output(model.decoder.step(tokens, cache)).float()  # [B, V]
+        logits = model.output(model.step(tokens, cache)).float()  # [B, V]
         normaliser = logits.logsumexp(1)
         logits[:, FORBIDDEN] = IMPOSSIBLE
         tokens = _largest(logits)
@@ -147,12 +147,12 @@ def _greedy(model: Transformer, source: Tensor, limits: Tensor, length_penalty: 
 
 
 def _search(
-    model: Transformer, source: Tensor, limits: Tensor, beam: int, length_penalty: float
+    model: Translator, source: Tensor, limits: Tensor, beam: int, length_penalty: float
 ) -> Iterator[tuple[int, Hypothesis]]:
     """Translate one batch, source [B, S] with `limits` [B]; yields each sentence's place in the batch and its result."""
     device = source.device
     sentences = source.size(0)
-    cache = model.decoder.start(model.encode(source), source, beam)
+    cache = model.start(model.encode(source), source, beam)
     places = torch.arange(sentences, device=device)  # [B], in the batch as it was
     tokens = torch.full((sentences, beam, 1), START, device=device)  # [B, k, T]
     # All hypotheses of a sentence are [START] at first, so only one of them counts.
@@ -164,7 +164,7 @@ def _search(
     length = 0
     while len(places):
         length += 1
-        logits = model.output(model.decoder.step(tokens[:, :, -1].flatten(), cache)).float()  # [B·k, V]
+        logits = model.output(model.step(tokens[:, :, -1].flatten(), cache)).float()  # [B·k, V]
         at_limit = (limits == length).repeat_interleave(beam)
         ids, gains = _continuations(logits, at_limit, beam + 1)
         candidates = (scores[:, :, None] + gains.view(-1, beam, gains.size(-1))).flatten(1)  # [B, k·n]

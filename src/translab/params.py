@@ -9,15 +9,18 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from translab.config import METHOD_VALUES, ConfigError, Run, RunValues, Surgery, check, flatten, nearest
+from translab.config import Batch, ConfigError, Optimisation, Run, RunData, RunValues, Surgery, Values, check, flatten, nearest
 
 PARAMS = "params.yaml"
+METHOD_SECTIONS: dict[str, type[Values]] = {"data": RunData, "batch": Batch, "optimisation": Optimisation}
+"""Sections of which a method may need other values than the rest."""
+DATA_OF_A = {"training_pairs": "all", "add_a": False}
+"""A is used whole, unless a method says otherwise."""
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -121,67 +124,52 @@ def with_delta(values: dict[str, Any], delta: Mapping[str, Any], name: str) -> t
     return changed, "+".join(axes) or None
 
 
-@dataclass(frozen=True)
-class GridName:
-    """One row of the comparison: a model, trained once for each seed."""
-
-    name: str
-    stage: str
-    """`pretrain`, `ablate` or `finetune`."""
-
-
-def grid(values: Mapping[str, Any]) -> list[GridName]:
-    """Every model that `methods`, `variants` and `sweep` expand to, in the order of `params.yaml`."""
-    sweep = values["sweep"]
-    return [
-        *(GridName(name, "pretrain") for name in values["methods"]),
-        *(GridName(name, "ablate") for name in values["variants"]),
-        *(
-            GridName(f"{source}-{layers}-{surgery}", "finetune")
-            for source in sweep["sources"]
-            for layers in sweep["shallow_layers"]
-            for surgery in sweep["surgeries"]
-        ),
-    ]
-
-
-def pretraining(values: dict[str, Any], method: str, seed: int, languages: Mapping[str, Any]) -> Run:
-    """The run of a pretraining method on task A.
-
-    A method may have its own values of the section `optimisation`: what suits translation need not suit a cloze task.
+def pretraining(values: dict[str, Any], name: str, seed: int, languages: Mapping[str, Any]) -> Run:
+    """The run of an entry of `methods` on task A.
 
     Args:
         values: what the instance declares.
-        method: its name.
+        name: the entry.
         seed: the run's seed.
         languages: the text's `languages.json`: `corpus`, `source_language` and `target_language` of the task are used.
 
     Raises:
         ConfigError: if a value is wrong, here and in the two functions below.
     """
-    sections = _sections(values)
-    own, sections["optimisation"] = method_values(method, values["methods"][method], sections["optimisation"], PARAMS)
-    values = {**sections, "data": {"training_pairs": "all"}, "method": own}
-    return _run(values, languages, name=method, seed=seed, stage="pretrain", task="a", method=method)
+    sections = {**_sections(values), "data": DATA_OF_A}
+    method, own, changed = method_values(name, values["methods"][name], sections, PARAMS)
+    return _run({**changed, "method": own}, languages, name=name, seed=seed, stage="pretrain", task="a", method=method)
 
 
 def method_values(
-    method: str, entry: Mapping[str, Any], optimisation: Mapping[str, Any], file: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A method's own values, and the section `optimisation` with what the method needs otherwise.
+    name: str, entry: Mapping[str, Any], sections: Mapping[str, Any], file: str
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """What an entry of `methods` says.
+
+    Args:
+        name: the entry.
+        entry: the method, its own values, and what it needs otherwise of the sections.
+        sections: the sections that it starts from, `data` as a run has it.
+        file: where the entry stands, for the error.
+
+    Returns:
+        the method (a file of `translab.pretraining`), its own values, and the sections with the entry's changes.
 
     Raises:
-        ConfigError: if a value does not exist or is out of bounds.
+        ConfigError: if a value does not exist, or no method is named.
     """
-    where = f"{file}: methods.{method}"
+    where = f"{file}: methods.{name}"
     own = dict(entry)
-    changes = own.pop("optimisation", {})
-    for name in changes:
-        if name not in optimisation:
-            raise ConfigError(f"{where}.optimisation.{name} is not a known value.{nearest(name, list(optimisation))}")
-    if method in METHOD_VALUES:
-        check(METHOD_VALUES[method], own, where)
-    return own, {**optimisation, **changes}
+    if "method" not in own:
+        raise ConfigError(f"{where}.method is missing; give it a value.")
+    changed = copy.deepcopy(dict(sections))
+    for section, group in METHOD_SECTIONS.items():
+        for key, value in own.pop(section, {}).items():
+            if key not in changed[section]:
+                raise ConfigError(f"{where}.{section}.{key} is not a known value.{nearest(key, list(changed[section]))}")
+            changed[section][key] = value
+        check(group, changed[section], f"{where}.{section}")
+    return str(own.pop("method")), own, changed
 
 
 def ablation(values: dict[str, Any], variant: str, seed: int, languages: Mapping[str, Any]) -> Run:
@@ -190,13 +178,50 @@ def ablation(values: dict[str, Any], variant: str, seed: int, languages: Mapping
     return _run({**changed, "method": {}}, languages, name=variant, seed=seed, stage="ablate", task="b", axis=axis)
 
 
-def finetuning(values: dict[str, Any], source: str, layers: int, surgery: str, seed: int, languages: Mapping[str, Any]) -> Run:
-    """The run of task B that begins with a donor's shallow layers."""
+def finetuning(
+    values: dict[str, Any],
+    source: str,
+    ladder: str,
+    layers: int,
+    surgery: str,
+    seed: int,
+    languages: Mapping[str, Any],
+    features: Mapping[str, Any] | None,
+) -> Run:
+    """The run of task B that begins with a donor's shallow layers.
+
+    Args:
+        values: what the instance declares.
+        source, ladder, layers, surgery: the donor, the side on which depth is counted, the depth, what is done to the layers.
+        seed: the run's seed, and the donor's.
+        languages: as above.
+        features: shape of the contextual features that the donor hands on, from its configuration.
+    """
     what = check(Surgery, values["surgeries"][surgery], f"{PARAMS}: surgeries.{surgery}")
-    transfer = {"source": source, "shallow_layers": layers, "surgery": surgery, "train": what.train, "dropout": what.dropout}
-    name = f"{source}-{layers}-{surgery}"
-    values = {**_sections(values), "method": {}}
+    sections = _sections(values)
+    if what.data is not None:
+        sections["data"] = {**sections["data"], "training_pairs": what.data.training_pairs}
+    transfer = {
+        "source": source,
+        "ladder": ladder,
+        "shallow_layers": layers,
+        "surgery": surgery,
+        "train": what.train,
+        "dropout": what.dropout,
+        "features": features,
+    }
+    name = transfer_name(source, ladder, layers, surgery)
+    values = {**sections, "method": {}}
     return _run(values, languages, name=name, seed=seed, stage="finetune", task="b", transfer=transfer)
+
+
+def transfer_name(source: str, ladder: str, layers: int, surgery: str) -> str:
+    """The name of a fine-tuned model.
+
+    >>> transfer_name("translation", "encoder", 2, "frozen")
+    'translation-encoder-2-frozen'
+    """
+    return f"{source}-{ladder}-{layers}-{surgery}"
 
 
 def _sections(values: Mapping[str, Any]) -> dict[str, Any]:

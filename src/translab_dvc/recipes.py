@@ -22,7 +22,8 @@ from ruamel.yaml import YAML
 
 from translab import config
 from translab.config import ConfigError, check, nearest
-from translab.params import PARAMS, method_values, read_yaml, with_delta
+from translab.grid import grid
+from translab.params import DATA_OF_A, PARAMS, method_values, read_yaml, with_delta
 
 RECIPES = Path("recipes")
 STAMP = Path(".cache/recipe.sha256")
@@ -95,11 +96,7 @@ def check_values(values: Mapping[str, Any], where: str) -> None:
     """
     for section, group in SECTIONS.items():
         check(group, values.get(section), f"{where}: {section}")
-    for name, own in values["methods"].items():
-        if name not in config.METHOD_VALUES:
-            raise ConfigError(f"{where}: methods.{name} is not a method.{nearest(name, list(config.METHOD_VALUES))}")
-        _, optimisation = method_values(name, own, values["optimisation"], where)
-        check(config.Optimisation, optimisation, f"{where}: methods.{name}.optimisation")
+    _check_methods(values, where)
     for name, own in values["surgeries"].items():
         check(config.Surgery, own, f"{where}: surgeries.{name}")
     base = {section: values[section] for section in VARIANT_SECTIONS}
@@ -107,11 +104,24 @@ def check_values(values: Mapping[str, Any], where: str) -> None:
         changed, _ = with_delta(base, delta, name)
         for section, own in changed.items():
             check(SECTIONS[section], own, f"{where}: variants.{name}: {section}")
-    for key, section in (("sources", "methods"), ("surgeries", "surgeries")):
-        for name in values["sweep"][key]:
-            if name not in values[section]:
-                known = list(values[section])
-                raise ConfigError(f"{where}: sweep.{key} has `{name}`, which is not among {section}.{nearest(name, known)}")
+    donors = [*values["methods"], *values["variants"]]
+    known = {"sources": ("methods and variants", donors), "surgeries": ("surgeries", list(values["surgeries"]))}
+    for part in config.GROUPS:
+        for key, (what, allowed) in known.items():
+            for name in values["sweep"][part][key]:
+                if name not in allowed:
+                    place = f"{where}: sweep.{part}.{key} has `{name}`"
+                    raise ConfigError(f"{place}, which is not among {what}.{nearest(name, allowed)}")
+    grid(values)
+
+
+def _check_methods(values: Mapping[str, Any], where: str) -> None:
+    from translab.pretraining import options  # a method's module brings PyTorch along, which no other command here needs
+
+    for name, entry in values["methods"].items():
+        place = f"{where}: methods.{name}"
+        method, own, _ = method_values(name, entry, {**values, "data": DATA_OF_A}, where)
+        check(options(method, place), own, place)
 
 
 def committed(root: Path) -> str:

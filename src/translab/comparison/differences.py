@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison.evidence import Evidence
+from translab.comparison.results import BASE
 from translab.comparison.rounding import BETTER, rounded
 from translab.comparison.statistics import Effect, holm
-
-BASE = "base"
-"""The variant that all others are compared with."""
 
 SHARES = frozenset({"acceptance", "choice", "exact"})
 """Metrics that lie between 0 and 100; their intervals end there."""
@@ -44,22 +42,36 @@ def differences(
         metric: what is compared.
         confidence: level of the intervals.
     """
+    return paired({name: BASE for name in names if name != BASE}, evidence, metric, confidence)
+
+
+def paired(
+    against: Mapping[str, str], evidence: Sequence[Evidence], metric: str, confidence: float
+) -> dict[str, dict[str, Any]]:
+    """Name to its difference from the model it is paired with; the p values are adjusted together (Holm).
+
+    Args:
+        against: name to the name it is compared with.
+        evidence: that of one test set.
+        metric: what is compared.
+        confidence: level of the intervals.
+    """
     pieces = {
         name: piece
         for piece in evidence
-        for name in names
-        if name != BASE and {name, BASE} <= piece.measurements.get(metric, {}).keys()
+        for name, other in against.items()
+        if {name, other} <= piece.measurements.get(metric, {}).keys()
     }
-    effects = {name: piece.effect({name: 1, BASE: -1}, metric) for name, piece in pieces.items()}
+    effects = {name: piece.effect({name: 1, against[name]: -1}, metric) for name, piece in pieces.items()}
     tested = {name: found for name, found in effects.items() if found is not None}
     adjusted = dict(zip(tested, holm([found.p() for found in tested.values()]), strict=True))
     records = {}
     for name, piece in pieces.items():
-        base = piece.estimate({BASE: 1}, metric)
+        other = piece.estimate({against[name]: 1}, metric)
         records[name] = {
             "metric": metric,
-            "estimate": rounded(piece.estimate({name: 1, BASE: -1}, metric), metric),
-            "raw": [rounded(score - base, metric) for score in piece.measurements[metric][name].raw],
+            "estimate": rounded(piece.estimate({name: 1, against[name]: -1}, metric), metric),
+            "raw": [rounded(score - other, metric) for score in piece.measurements[metric][name].raw],
             "word": "not decidable",
         }
         if name in tested:

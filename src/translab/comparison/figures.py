@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison import svg
-from translab.comparison.differences import BASE
-from translab.comparison.rounding import BETTER, LABELS, UNITS, interval, shown
+from translab.comparison.results import BASE
+from translab.comparison.rounding import BETTER, UNITS, interval, shown
 from translab.comparison.svg import drawing, line, linear, logarithmic, path, rectangle, text
 
 WIDTH = 440.0
@@ -92,44 +92,6 @@ def _row(difference: Mapping[str, Any], kind: str, x: svg.Scale, domain: tuple[f
     marks = [line(x(low), y, x(high), y, f"interval {kind}")] if difference.get("interval") else []
     marks.extend(svg.circle(x(value), y, 3.2, "seed") for value in difference["raw"] if domain[0] <= value <= domain[1])
     return [*marks, svg.circle(x(difference["estimate"]), y, 5, f"point {kind}")]
-
-
-def transfer(
-    source: str, records: Sequence[Mapping[str, Any]], base: Mapping[str, Any], metric: str, domain: tuple[float, float]
-) -> str:
-    """The score against the number of transferred layers: frozen, tuned, and the base (trained from scratch) as a band."""
-    height, left, right, bottom = 270.0, 46.0, WIDTH - 14, 214.0
-    depths = sorted({record["shallow_layers"] for record in records})
-    x = linear((depths[0] - 0.5, depths[-1] + 0.5), (left, right))
-    y = linear(domain, (bottom, 16))
-    marks = [line(left, y(tick), right, y(tick), "gridline") for tick in svg.ticks(domain, 5)]
-    marks.extend(text(left - 7, y(tick) + 4, svg.label(tick), "small", "end") for tick in svg.ticks(domain, 5))
-    marks.extend(text(x(depth), bottom + 18, str(depth), "small", "middle") for depth in depths)
-    marks.append(text((left + right) / 2, bottom + 35, "transferred layers n (1 = source embedding)", "small", "middle"))
-    score = base["scores"][metric]
-    if score["interval"]:
-        low, high = y(score["interval"][0]), y(score["interval"][1])
-        marks.append(rectangle(left, high, right - left, low - high, "baseband"))
-    marks.append(line(left, y(score["mean"]), right, y(score["mean"]), "baseline"))
-    for frozen, kind, second, shift in ((True, "frozen", "", -4), (False, "tuned", " second", 4)):
-        chosen = [record for record in records if record["frozen"] == frozen]
-        marks.append(path([(x(r["shallow_layers"]) + shift, y(r["scores"][metric]["mean"])) for r in chosen], f"curve {kind}"))
-        for record in chosen:
-            at, found = x(record["shallow_layers"]) + shift, record["scores"][metric]
-            if found["interval"]:
-                marks.append(line(at, y(found["interval"][0]), at, y(found["interval"][1]), f"interval{second}"))
-            marks.extend(svg.circle(at + 2 * shift, y(value), 3, "seed") for value in found["raw"])
-            marks.append(svg.circle(at, y(found["mean"]), 5, f"point{second}"))
-    for index, (name, kind) in enumerate((("frozen", "curve frozen"), ("tuned", "curve tuned"), (BASE, "baseline"))):
-        start = left + 128 * index
-        marks.append(line(start, height - 8, start + 24, height - 8, kind))
-        marks.append(text(start + 31, height - 4, f"{name} (scratch)" if name == BASE else name, "small"))
-    told = "; ".join(
-        f"n = {r['shallow_layers']} {'frozen' if r['frozen'] else 'tuned'} {shown(r['scores'][metric]['mean'], metric)}"
-        for r in records
-    )
-    described = f"{LABELS[metric]} against transferred layers of {source}: {told}; {BASE} {shown(score['mean'], metric)}."
-    return drawing(WIDTH, height, described, marks)
 
 
 def curves(

@@ -10,10 +10,19 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from translab.comparison import figures, probe_figures, probe_section, records, tables
-from translab.comparison.differences import BASE
+from translab.comparison import (
+    body_section,
+    figures,
+    ladder_section,
+    pretraining_section,
+    probe_figures,
+    probe_section,
+    records,
+    tables,
+    transfers,
+)
 from translab.comparison.probes import CHANCE
-from translab.comparison.results import Grid, Run
+from translab.comparison.results import BASE, Grid, Run
 from translab.comparison.rounding import BETTER, LABELS, UNITS, interval, shown
 from translab.comparison.svg import TEMPLATES, as_file
 from translab.comparison.testsets import TEST_SET
@@ -53,6 +62,7 @@ def contents(
     base = next(record for record in found["ablations"] if record["name"] == BASE)
     run = grid.cells[BASE].first
     compared = [*found["ablations"], *found["transfer"]]
+    lengths = records.lengths(grid, metric)
     return {
         "claims": [dict(record) | _claim_figures(record) for record in verdicts],
         "claim_table": tables.claims(verdicts),
@@ -74,14 +84,16 @@ def contents(
             },
             "pretraining": (tables.pretraining(found["pretraining"]),),
         },
-        "transfers": _transfers(found["transfer"], base, metric),
+        "ladder": ladder_section.contents(found["transfer"], found["ablations"], metric, audit["b"]["sizes"]),
+        "bodies": body_section.contents(found["ablations"], elsewhere, lengths, metric),
+        "learned": pretraining_section.contents(grid, found["pretraining"]),
         "curves": _curves(grid, curves),
-        "lengths": records.lengths(grid, metric),
+        "lengths": lengths,
         "examples": records.examples(grid, EXAMPLES),
         "first_seed": grid.seeds[0],
         "attention": _attention(run),
         "audit": audit,
-        "commands": _commands(grid),
+        "commands": _commands(grid, values["sweep"]),
         "statistics": values["statistics"],
         "machine": run.config["values"]["machine"] if run else {},
     }
@@ -119,7 +131,13 @@ def figure_files(page: Mapping[str, Any]) -> dict[str, str]:
     """Every drawing of the page as a file."""
     drawn = {f"claim-{record['name']}": record["figure"] for record in page["claims"] if record["figure"]}
     drawn |= {f"ablation-{card['file']}": card["figure"] for card in page["forests"]}
-    drawn |= {f"transfer-{card['source']}": card["figure"] for card in page["transfers"]}
+    drawn |= {f"ladder-{card['name']}": card["figure"] for card in page["ladder"]["panels"]}
+    drawn |= {"pairs": page["ladder"]["pairs"]["figure"]} if page["ladder"]["pairs"] else {}
+    drawn |= {"senses": page["learned"]["separation"]} if page["learned"]["separation"] else {}
+    drawn |= {f"senses-{card['name']}": card["figure"] for card in page["learned"]["scatters"]}
+    drawn |= {
+        f"bodies-{name}": page["bodies"][name] for name in ("distance", "memory") if page["bodies"] and page["bodies"][name]
+    }
     drawn |= {f"distance-{card['name']}": card["figure"] for card in page["probes"]["distances"]}
     drawn |= {f"curves-{card['name']}": card["figure"] for card in page["curves"]}
     drawn |= {f"attention-{card['index']}": card["figure"] for card in page["attention"]}
@@ -166,34 +184,17 @@ def _forests(ablations: Sequence[Mapping[str, Any]], metric: str) -> list[dict[s
     ]
 
 
-def _transfers(transfers: Sequence[Mapping[str, Any]], base: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
-    """One figure for each donor; they share a scale."""
-    scored = [record for record in transfers if metric in record["scores"]]
-    if not scored or metric not in base["scores"]:
-        return []
-    seen = [
-        bound
-        for record in [*scored, base]
-        for bound in [*(record["scores"][metric]["interval"] or []), *record["scores"][metric]["raw"]]
-    ]
-    room = 0.06 * (max(seen) - min(seen)) or 1.0
-    domain = (min(seen) - room, max(seen) + room)
-    sources = dict.fromkeys(record["method"] for record in scored)
-    groups = {source: [record for record in scored if record["method"] == source] for source in sources}
-    return [
-        {"source": source, "figure": figures.transfer(source, group, base, metric, domain)} for source, group in groups.items()
-    ]
-
-
 def _curves(grid: Grid, curves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Learning curves of every model; those of one task share their axes, so that they can be compared."""
-    cells = [cell for cell in grid.cells.values() if not cell.problems and any(run.history for run in cell.runs.values())]
+    cells = [
+        cell for cell in grid.cells.values() if not cell.problems and any(len(run.history) > 1 for run in cell.runs.values())
+    ]
     figured = []
     for task in (("ablate", "finetune"), ("pretrain",)):
         alike = sorted((cell for cell in cells if cell.stage in task), key=lambda cell: task.index(cell.stage))
         rows = [row for cell in alike for run in cell.runs.values() for row in run.history]
         losses = [row[key] for row in rows for key in ("train_loss", "valid_loss") if row.get(key, 0) > 0]
-        if not losses:
+        if not losses or max(row["step"] for row in rows) == 0:
             continue
         box = {"steps": max(row["step"] for row in rows), "low": 0.9 * min(losses), "high": 1.1 * max(losses)}
         for cell in alike:
@@ -221,9 +222,14 @@ def _attention(run: Run | None) -> list[dict[str, Any]]:
     return cards
 
 
-def _commands(grid: Grid) -> list[tuple[str, str, str]]:
+def _commands(grid: Grid, sweep: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Model, and the commands that train it (first seed) and score it (all seeds)."""
-    return [
-        (name, f"dvc repro {cell.stage}@{name}-{grid.seeds[0]}", f"dvc repro evaluate-{cell.stage}@{name}")
-        for name, cell in grid.cells.items()
-    ]
+    commands = []
+    for name, cell in grid.cells.items():
+        train, score = cell.stage, cell.stage
+        found = transfers.parts(name) if cell.stage == "finetune" else None
+        if found is not None:
+            score = str(transfers.group(found, sweep))
+            train = f"finetune-{score}"
+        commands.append((name, f"dvc repro {train}@{name}-{grid.seeds[0]}", f"dvc repro evaluate-{score}@{name}"))
+    return commands

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison import probe_figures, probe_tables, probes
-from translab.comparison.differences import BASE
-from translab.comparison.results import Grid
+from translab.comparison.results import BASE, Grid
 from translab.comparison.testsets import PROBE
 from translab.comparison.wording import ERRORS, PROBES
 

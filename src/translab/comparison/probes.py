@@ -11,9 +11,10 @@ from typing import Any
 
 from translab.comparison.differences import differences, measured
 from translab.comparison.evidence import Evidence, primary
+from translab.comparison.items import Probe
 from translab.comparison.results import Cell, Grid
 from translab.comparison.rounding import rounded
-from translab.comparison.testsets import PART, PROBE, Probe
+from translab.comparison.testsets import PART, PROBE
 
 CHANCE = 50.0
 """Percent of forced choices that are right by chance."""

@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from translab.comparison.differences import BASE, differences, measured
+from translab.comparison import bodies, intrinsic, transfers
+from translab.comparison.differences import differences, measured
 from translab.comparison.evidence import Evidence
-from translab.comparison.results import Cell, Grid, Run
+from translab.comparison.results import BASE, Cell, Grid, Run
 from translab.comparison.rounding import rounded
 from translab.comparison.sufficient import score
 from translab.comparison.testsets import TEST_SET
+from translab.comparison.thresholds import updates_to_threshold
 
 FIGURES = {"length_ratio": "ratio", "perplexity": "bleu", "accuracy": "ratio"}
 """Further figures of a test set that `scores.json` holds, and how they are rounded."""
 
 
-def model_records(grid: Grid, evidence: Sequence[Evidence], stage: str, metric: str, confidence: float) -> list[dict[str, Any]]:
+def model_records(
+    grid: Grid, evidence: Sequence[Evidence], stage: str, metric: str, values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """One record for each model of a stage, in the grid's order.
 
     Args:
@@ -26,19 +30,28 @@ def model_records(grid: Grid, evidence: Sequence[Evidence], stage: str, metric: 
         evidence: that of the primary test set.
         stage: `ablate`, `finetune` or `pretrain`.
         metric: in which models are compared with the base.
-        confidence: level of the intervals.
+        values: what the stage declares: `methods` and `statistics` are used.
     """
+    confidence = values["statistics"]["confidence"]
     names = [name for name, cell in grid.cells.items() if cell.stage == stage]
     compared = differences(names, evidence, metric, confidence)
+    updates = updates_to_threshold(grid, confidence) if stage != "pretrain" else {}
     records = []
     for name in names:
-        record = _identity(grid.cells[name], grid.seeds)
+        cell = grid.cells[name]
+        record = _identity(cell, grid.seeds) | transfers.identity(cell, values["methods"])
         for piece in evidence:
             if name in piece.names:
                 record |= _scores(name, piece, confidence)
-                record |= {key: _mean(_figure(grid.cells[name], key), quantity) for key, quantity in FIGURES.items()}
-                record["bleu_by_tokeniser"] = _by_tokeniser(grid.cells[name])
+                record |= {key: _mean(_figure(cell, key), quantity) for key, quantity in FIGURES.items()}
+                record["bleu_by_tokeniser"] = _by_tokeniser(cell)
         record["difference"] = compared.get(name)
+        if stage == "pretrain":
+            record["intrinsic"] = intrinsic.record(cell, confidence)
+        else:
+            record["updates_to_threshold"] = updates.get(name)
+        if stage == "ablate":
+            record |= bodies.identity(cell, confidence)
         records.append(record)
     return records
 
@@ -60,8 +73,9 @@ def _identity(cell: Cell, seeds: Sequence[int]) -> dict[str, Any]:
             "value": axis_values(run),
             "method": transfer["source"] if transfer else run.config["method"],
             "shallow_layers": transfer["shallow_layers"] if transfer else None,
-            "frozen": not transfer["train"] if transfer else None,
+            "frozen": transfer["train"] == "never" if transfer else None,
             "corpus": run.config["corpus"],
+            "training_pairs": run.config["values"]["data"]["training_pairs"],
             "parameters": run.metrics["parameters"],
             "best_valid_loss": _mean([run.metrics["best_valid_loss"] for run in cell.runs.values()], "loss"),
             "train_loss": _mean([_train_loss_at_best(run) for run in cell.runs.values()], "loss"),

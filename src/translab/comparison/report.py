@@ -15,10 +15,11 @@ from typing import Any
 
 from translab import files
 from translab.comparison import evidence as gathering
-from translab.comparison import page, probe_tables, probes, records, tables, wording
-from translab.comparison.differences import BASE
-from translab.comparison.results import Grid, read_grid
+from translab.comparison import page, probe_tables, probes, records, tables, transfers, wording
+from translab.comparison.differences import paired
+from translab.comparison.results import BASE, Grid, read_grid
 from translab.comparison.rounding import LABELS
+from translab.comparison.sheets import Table
 from translab.comparison.testsets import TEST_SET, ResultsError
 from translab.comparison.verdicts import judge, read_claims
 
@@ -72,9 +73,14 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
     verdicts = judge(checked, grid, evidence, values)
     metric = gathering.primary(evidence[TEST_SET], [name for name, cell in grid.cells.items() if cell.stage != "pretrain"])
     found = {
-        file: records.model_records(grid, evidence[TEST_SET], stage, metric, statistics["confidence"])
+        file: records.model_records(grid, evidence[TEST_SET], stage, metric, values)
         for file, stage in (("ablations", "ablate"), ("transfer", "finetune"), ("pretraining", "pretrain"))
     }
+    scratch = transfers.scratch_of(found["transfer"], found["ablations"])
+    against = paired(scratch, evidence[TEST_SET], metric, statistics["confidence"])
+    for record in found["transfer"]:
+        if record["name"] in against:
+            record["against_scratch"] = {"name": scratch[record["name"]], **against[record["name"]]}
     elsewhere = probes.probe_records(grid, evidence, statistics["confidence"])
     curves = records.curves(grid)
     contents = page.contents(grid, verdicts, found, elsewhere, metric, curves, values, files.read_json(data / "audit.json"))
@@ -88,9 +94,9 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
         },
         text={
             "claims.md": _claims_markdown(verdicts, grid),
-            "ablations.md": _models_markdown("Ablations", found["ablations"], metric, elsewhere),
-            "transfer.md": _models_markdown("Transfer", found["transfer"], metric, elsewhere),
-            "pretraining.md": f"# Pretraining\n\n{tables.pretraining(found['pretraining']).markdown()}",
+            "ablations.md": _models_markdown("Ablations", found["ablations"], metric, elsewhere) + _bodies_markdown(contents),
+            "transfer.md": _models_markdown("Transfer", found["transfer"], metric, elsewhere) + _transfer_markdown(contents),
+            "pretraining.md": _pretraining_markdown(found["pretraining"], contents),
             "probes.md": _probes_markdown(elsewhere, metric),
             "curves.csv": _csv(curves),
             "index.html": page.html(contents),
@@ -115,6 +121,34 @@ def _models_markdown(
 ) -> str:
     compared, details = tables.models(entries, metric, elsewhere), tables.details(entries, metric)
     return f"# {title}\n\n{compared.markdown()}\n{wording.COMPARED}\n\n{details.markdown()}"
+
+
+def _sections(sections: Sequence[tuple[str, Table]]) -> str:
+    """Tables that have rows, each under its heading."""
+    return "".join(f"\n## {heading}\n\n{made.markdown()}" for heading, made in sections if made.rows)
+
+
+def _transfer_markdown(contents: Mapping[str, Any]) -> str:
+    shown = contents["ladder"]
+    sections = [("Ladder", shown["ladder"])]
+    sections += [("Initialisation", shown["initialisation"])] if shown["initialisation"] else []
+    sections += [("Training pairs of B", shown["pairs"]["table"])] if shown["pairs"] else []
+    return _sections([*sections, ("Rows copied by matching vocabularies", shown["copied"])])
+
+
+def _bodies_markdown(contents: Mapping[str, Any]) -> str:
+    shown = contents["bodies"]
+    return _sections([("Bodies", shown["table"]), ("Bodies by sentence length", shown["lengths"])]) if shown else ""
+
+
+def _pretraining_markdown(entries: Sequence[Mapping[str, Any]], contents: Mapping[str, Any]) -> str:
+    shown = contents["learned"]
+    sections = [
+        ("Intrinsic measures", shown["intrinsic"]),
+        ("Controls and further measures", shown["further"]),
+        ("Nearest words", shown["neighbours"]),
+    ]
+    return f"# Pretraining\n\n{tables.pretraining(entries).markdown()}{_sections(sections)}"
 
 
 def _probes_markdown(elsewhere: Sequence[Mapping[str, Any]], metric: str) -> str:

@@ -10,13 +10,19 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from translab import files
-from translab.comparison.testsets import PART, ResultsError, TestSet, read_probes, read_test_sets
+from translab.comparison.items import ITEM_COLUMNS, read_probes
+from translab.comparison.shared import Shared
+from translab.comparison.testsets import PART, ResultsError, TestSet, read_test_sets
+
+BASE = "base"
+"""The variant that all others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,13 @@ class Run:
     history: list[dict[str, float]]
     tests: dict[str, TestSet]
     attention: list[dict[str, Any]]
+    """Maps of the base's cross-attention; of no other model."""
+    memory: list[dict[str, Any]]
+    """{distance, norm, sentences}: how strongly a type still moves the encoder's state so many types later; empty on task A."""
+    intrinsic: dict[str, Any] | None
+    """`intrinsic.json`: what a method of pretraining learned, measured on task A."""
+    senses: list[dict[str, Any]]
+    """`senses.parquet`: {form, sense, fold, x, y}, the vectors of one word in two dimensions."""
 
 
 @dataclass
@@ -64,7 +77,7 @@ class Grid:
             if not cell.problems and cell.runs and all(test_set in run.tests for run in cell.runs.values())
         }
 
-    @property
+    @cached_property
     def test_sets(self) -> list[str]:
         """Every test set that a run was scored on, probes and their parts included."""
         return list(dict.fromkeys(name for cell in self.cells.values() for run in cell.runs.values() for name in run.tests))
@@ -84,28 +97,31 @@ def read_grid(names: Sequence[tuple[str, str]], seeds: Sequence[int], data: Path
         data: the folder that holds `runs/` and `evaluations/`.
     """
     cells = {name: Cell(name, stage) for name, stage in names}
+    shared = Shared()
     for cell in cells.values():
         for seed in seeds:
             try:
-                run = _read_run(cell.name, seed, data)
+                run = _read_run(cell.name, seed, data, shared)
             except ResultsError as error:
                 cell.problems.append(str(error))
             else:
                 cell.runs[seed] = run
                 cell.problems.extend(_divergence(run))
+        cell.problems.extend(_unmeasured(cell))
     for task in ("a", "b"):
         same = [cell for cell in cells.values() if (cell.stage == "pretrain") == (task == "a")]
         _name_other_test_sets(same)
     return Grid(cells, list(seeds))
 
 
-def _read_run(name: str, seed: int, data: Path) -> Run:
+def _read_run(name: str, seed: int, data: Path, shared: Shared) -> Run:
     evaluation, folder = data / "evaluations" / name / str(seed), data / "runs" / name / str(seed)
     for path in (folder / "config.json", folder / "metrics.json", folder / "history.csv", evaluation / "scores.json"):
         if not path.is_file():
             raise ResultsError(f"{name}, seed {seed}: {path} is missing; run `make repro`.")
-    tests = _read_tests(evaluation, f"{name}, seed {seed}")
-    attention = evaluation / "attention.json"
+    scores = files.read_json(evaluation / "scores.json")
+    tests = _read_tests(evaluation, scores, f"{name}, seed {seed}", shared)
+    attention, intrinsic, senses = (evaluation / file for file in ("attention.json", "intrinsic.json", "senses.parquet"))
     with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
         history = [{key: float(value) for key, value in row.items() if _is_number(value)} for row in csv.DictReader(file)]
     return Run(
@@ -115,12 +131,14 @@ def _read_run(name: str, seed: int, data: Path) -> Run:
         files.read_json(folder / "metrics.json"),
         history,
         tests,
-        files.read_json(attention) if attention.is_file() else [],
+        files.read_json(attention) if name == BASE and attention.is_file() else [],
+        scores.get("memory") or [],
+        files.read_json(intrinsic) if intrinsic.is_file() else None,
+        files.read_table(senses).to_pylist() if senses.is_file() else [],
     )
 
 
-def _read_tests(evaluation: Path, where: str) -> dict[str, TestSet]:
-    scores = files.read_json(evaluation / "scores.json")
+def _read_tests(evaluation: Path, scores: Mapping[str, Any], where: str, shared: Shared) -> dict[str, TestSet]:
     figures, probes = scores["test_sets"], scores.get("probes", {})
     sentences, items = evaluation / "sentences.parquet", evaluation / "probes.parquet"
     if not sentences.is_file() and any("bleu" in values for values in figures.values()):
@@ -129,9 +147,9 @@ def _read_tests(evaluation: Path, where: str) -> dict[str, TestSet]:
         raise ResultsError(f"{where}: {items} is missing although scores.json has probes; run `make repro`.")
     if not sentences.is_file():
         return {test_set: TestSet("", [], [], [], {}, values) for test_set, values in figures.items()}
-    tests = dict(read_test_sets(files.read_table(sentences), figures, f"{where}: {sentences}"))
+    tests = dict(read_test_sets(files.read_table(sentences), figures, f"{where}: {sentences}", shared))
     if probes:
-        tests |= read_probes(files.read_table(items), probes, f"{where}: {items}")
+        tests |= read_probes(files.read_table(items, ITEM_COLUMNS), probes, f"{where}: {items}", shared)
     return tests
 
 
@@ -145,8 +163,21 @@ def _is_number(text: str | None) -> bool:
 
 def _divergence(run: Run) -> Iterator[str]:
     loss = run.metrics["best_valid_loss"]
+    if not run.metrics["updates"]:
+        return  # what is not trained, such as a control that predicts nothing, cannot diverge
     if loss is None or not math.isfinite(loss):
         yield f"{run.name}, seed {run.seed}: training diverged (its best validation loss is {loss}); lower the learning rate."
+
+
+def _unmeasured(cell: Cell) -> Iterator[str]:
+    """Seeds without intrinsic measures beside seeds that have them."""
+    having = [seed for seed, run in cell.runs.items() if run.intrinsic is not None]
+    for seed in cell.runs:
+        if having and seed not in having:
+            yield (
+                f"{cell.name}, seed {seed}: there is no intrinsic.json although seed {having[0]} has one; "
+                f"measure it again with `dvc repro`."
+            )
 
 
 def _name_other_test_sets(cells: Sequence[Cell]) -> None:

@@ -40,6 +40,11 @@ DIGITS = {
     "p": 4,
     "ratio": 3,
     "percent": 1,
+    "perplexity": 2,
+    "bits": 3,
+    "auc": 3,
+    "cosine": 3,
+    "updates": 0,
 }
 """Decimal places of each quantity."""
 
@@ -64,7 +69,13 @@ def shown(value: float | None, quantity: str, sign: bool = False) -> str:
         return "–"
     if quantity == "p" and number < 10 ** -DIGITS["p"]:
         return f"< {10 ** -DIGITS['p']:.{DIGITS['p']}f}"
-    return f"{number:{'+' if sign else ''}.{DIGITS[quantity]}f}".replace("-", MINUS)
+    grouped = "," if quantity == "updates" else ""
+    return f"{number:{'+' if sign else ''}{grouped}.{DIGITS[quantity]}f}".replace("-", MINUS)
+
+
+def significant(value: float) -> float:
+    """Four digits of a number whose order of magnitude is what it says."""
+    return float(f"{value:.4g}")
 
 
 def interval(bounds: list[float] | tuple[float, float] | None, quantity: str, sign: bool = False) -> str:

@@ -19,6 +19,7 @@ Shapes: M sentences, K counts of a metric, R resamples. Counts are [M, K], their
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +73,18 @@ def resamples(counts: Array, number: int, seed: int) -> Iterator[Array]:
     Yields:
         chunks [r, K] that add up to R rows.
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    sentences = len(counts)
-    uniform = np.full(sentences, 1 / sentences)
-    for start in range(0, number, CHUNK):
-        # How often each sentence is drawn; whole numbers below 2^53 are exact in floating point, in any order of summation.
-        times = generator.multinomial(sentences, uniform, size=min(CHUNK, number - start)).astype(np.float64)
+    for times in _draws(len(counts), number, seed):
+        # Whole numbers below 2^53 are exact in floating point, in any order of summation.
         yield times @ counts
+
+
+@lru_cache(maxsize=4)
+def _draws(sentences: int, number: int, seed: int) -> list[Array]:
+    """How often each sentence is drawn, in chunks [r, M]; test sets of one size share the draws."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    uniform = np.full(sentences, 1 / sentences)
+    sizes = [min(CHUNK, number - start) for start in range(0, number, CHUNK)]
+    return [generator.multinomial(sentences, uniform, size=size).astype(np.float64) for size in sizes]
 
 
 def _bleu(sums: Array) -> Array:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison.differences import BASE
 from translab.comparison.probe_tables import marked, title
+from translab.comparison.results import BASE
 from translab.comparison.rounding import LABELS, interval, shown
 from translab.comparison.sheets import Table, table
 from translab.comparison.testsets import TEST_SET

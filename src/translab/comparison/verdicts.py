@@ -12,11 +12,11 @@ tested. Signs are turned so that better is above 0 (a lower TER or loss is bette
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from translab.comparison import transfers
 from translab.comparison.evidence import Evidence
 from translab.comparison.results import Grid
 from translab.comparison.rounding import BETTER, rounded
@@ -114,11 +114,11 @@ def _test(claim: Claim, grid: Grid, evidence: Sequence[Evidence], values: Mappin
 
 def _how_to_run(name: str, grid: Grid, values: Mapping[str, Any]) -> str:
     """What to change so that a run outside the grid is trained."""
-    transfer = re.fullmatch(r"(.+)-(\d+)-([a-z0-9]+)", name)
-    if transfer and transfer[1] in values["methods"] and transfer[3] in values["surgeries"]:
-        source, layers, surgery = transfer.groups()
-        wanted = [("sources", source), ("shallow_layers", int(layers)), ("surgeries", surgery)]
-        missing = [f"{value} to `sweep.{key}`" for key, value in wanted if value not in values["sweep"][key]]
+    found = transfers.parts(name)
+    if found and found.source in {**values["methods"], **values["variants"]} and found.surgery in values["surgeries"]:
+        lists = values["sweep"].get(found.ladder, {})
+        wanted = (("sources", found.source), ("layers", found.layers), ("surgeries", found.surgery))
+        missing = [f"{value} to `sweep.{found.ladder}.{key}`" for key, value in wanted if value not in lists.get(key, [])]
         return f"`{name}` is outside the grid: add {' and '.join(missing)} in params.yaml, then run `make repro`."
     # `heads-16` beside `heads-8` is a new variant, `head-8` a slip of the pen.
     families = {known.partition("-")[0] for known in grid.cells}

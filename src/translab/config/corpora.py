@@ -129,6 +129,17 @@ class PhrasebookSizes(Values):
     longer: NonNegativeInt = Field(description="sentences longer than any in training")
 
 
+class PhrasebookIntrinsic(Values):
+    """Tables of what the words of the text mean, by which representations are measured."""
+
+    sense_occurrences: Annotated[int, Field(gt=0, multiple_of=2)] = Field(
+        description="occurrences of each sense of a form that has two, half of them in either fold"
+    )
+    topic_sentences: Annotated[int, Field(gt=0, multiple_of=3)] = Field(
+        description="sentences whose topic is to be told, two thirds of them for training"
+    )
+
+
 class PhrasebookCorpus(Corpus):
     """Text generated from the phrasebook, split as it is made: `splitting` has no part in it."""
 
@@ -138,6 +149,7 @@ class PhrasebookCorpus(Corpus):
     probe_items: Annotated[int, Field(ge=0, multiple_of=2)] = Field(
         description="items of each of the task's probes; they come in twins, so the number is even"
     )
+    intrinsic: PhrasebookIntrinsic | None = Field(default=None, description="tables that measure representations")
     seed: NonNegativeInt
 
 

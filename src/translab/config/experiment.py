@@ -10,13 +10,14 @@ from translab.config.checking import Name, NonNegativeFloat, NonNegativeInt, Pos
 
 
 class Data(Values):
-    """Which corpora the two tasks are, and how much of B is used."""
+    """Which corpora the two tasks are, and what of them trains a model of task B."""
 
     a: Name = Field(description="corpus of task A, on which models are pretrained: an entry of corpora.yaml")
     b: Name = Field(description="corpus of task B, on which models are fine-tuned and compared: an entry of corpora.yaml")
     training_pairs: PositiveInt | Literal["all"] = Field(
         description="training pairs of B that a run may use; the subset is drawn by the run's seed"
     )
+    add_a: bool = Field(description="train on A's training pairs together with B's; both must have the same languages")
 
 
 class Cleaning(Values):
@@ -47,8 +48,12 @@ class Text(Values):
 
 
 class Model(Values):
-    """The encoder–decoder Transformer."""
+    """The encoder–decoder model."""
 
+    body: Literal["transformer", "lstm-attention", "lstm", "rnn"] = Field(
+        description="what reads the source and writes the target: a Transformer, LSTMs with attention, or an LSTM or a plain "
+        "recurrent network that hands on its last state alone"
+    )
     width: PositiveInt = Field(description="width D of every hidden state")
     feedforward: PositiveInt = Field(description="width of the feed-forward layer")
     heads: PositiveInt = Field(description="attention heads H; each has width D / H, so the parameter count is constant")
@@ -116,52 +121,73 @@ class Statistics(Values):
     seed: NonNegativeInt = Field(description="seed of the bootstrap")
 
 
-class TranslationMethod(Values):
-    """Pretraining on the translation of task A; it has no values of its own."""
+class SurgeryData(Values):
+    """What a surgery changes of the section `data`."""
 
-
-class MaskedMethod(Values):
-    """Masked language model (BERT) on the source side of task A."""
-
-    rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="share of tokens to be predicted")
-
-
-METHOD_VALUES: dict[str, type[Values]] = {"translation": TranslationMethod, "masked": MaskedMethod}
-"""The values of each pretraining method, by its name in params.yaml."""
+    training_pairs: PositiveInt | Literal["all"] = Field(description="training pairs of B that a fine-tuned run may use")
 
 
 class Surgery(Values):
     """What happens to transferred layers during fine-tuning."""
 
-    train: bool = Field(description="whether the transferred shallow layers go on learning")
+    train: Literal["never", "always", "gradually"] = Field(
+        description="whether the transferred layers go on learning: not at all, from the start, or released one after the "
+        "other, the uppermost first (Howard & Ruder 2018)"
+    )
     dropout: bool = Field(description="whether dropout acts in the transferred layers while the rest is trained")
+    data: SurgeryData | None = None
+    """Only where a surgery is measured at another amount of training text."""
+
+
+class Points(Values):
+    """A group of fine-tuned models: every source with every depth and every surgery."""
+
+    sources: list[Name] = Field(description="donors: names of methods (trained on A) or of variants (trained on B)")
+    layers: list[NonNegativeInt] = Field(description="depths n: 1 is the embedding, 1 + k adds layers 1 to k")
+    surgeries: list[Name]
 
 
 class Sweep(Values):
     """Lists that only expand the grid; no training stage reads them."""
 
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
-    sources: list[Name] = Field(description="donors of fine-tuning: names of methods")
-    shallow_layers: list[NonNegativeInt] = Field(
-        description="encoder depths n: 1 is the source embedding, 1 + k adds encoder layers 1 to k"
-    )
-    surgeries: list[Name]
+    words: Points = Field(description="sources that have word vectors alone; they enter the source embedding")
+    encoder: Points = Field(description="depths counted on the encoder")
+    decoder: Points = Field(description="depths counted on the decoder")
+    joint: Points = Field(description="the same depth of encoder and decoder")
+    curve: Points = Field(description="the same, with surgeries that take less of B")
+
+
+Ladder = Literal["encoder", "decoder", "joint"]
+GROUPS: dict[str, Ladder] = {
+    "words": "encoder",
+    "encoder": "encoder",
+    "decoder": "decoder",
+    "joint": "joint",
+    "curve": "joint",
+}
+"""On which side each group of the sweep counts depth; dvc.yaml has a pair of stages for each group."""
 
 
 class RunTransfer(Values):
     """Where a fine-tuned run's shallow layers came from."""
 
     source: Name = Field(description="the donor: a method or a variant")
-    shallow_layers: NonNegativeInt = Field(description="encoder depth n: 1 is the source embedding, 1 + k adds layers 1 to k")
+    ladder: Ladder = Field(description="on which side depth is counted")
+    shallow_layers: NonNegativeInt = Field(description="depth n: 1 is the embedding, 1 + k adds layers 1 to k")
     surgery: Name
-    train: bool = Field(description="whether the transferred layers go on learning")
+    train: Literal["never", "always", "gradually"] = Field(description="whether the transferred layers go on learning")
     dropout: bool = Field(description="whether dropout acts in the transferred layers while the rest is trained")
+    features: dict[str, Any] | None = Field(
+        description="shape of the contextual features that the donor hands on beside or instead of layers; null without any"
+    )
 
 
 class RunData(Values):
-    """How much of the training text a run uses."""
+    """How much training text a run uses."""
 
     training_pairs: PositiveInt | Literal["all"]
+    add_a: bool
 
 
 class RunValues(Values):

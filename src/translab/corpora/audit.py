@@ -2,7 +2,8 @@
 
 The leakage audit trusts nothing that was in memory: it reads the Parquet files again and compares every training sentence with
 every held-out one, and task A with the held-out sets of task B, after normalisation (`splitting.normalised`). Held-out sets are
-validation, tests and probes; in text from the phrasebook these are compared with each other, too.
+validation, tests and probes; in text from the phrasebook these are compared with each other, too. The sentences by which
+representations are measured (`intrinsic/`) stand in no split of either task.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from translab.corpora.cleaning import PROBE, Pair
+from translab.corpora.intrinsic import sentence_tables
 from translab.corpora.splitting import components, normalised
 from translab.files import read_json, read_table
 
@@ -85,6 +87,18 @@ def audit_leakage(folders: dict[str, Path]) -> list[dict[str, Any]]:
         for other in SIDES
         if languages["a"][f"{side}_language"] == languages["b"][f"{other}_language"]
     ]
+    measured = {
+        (task, f"intrinsic {path.stem}", "source"): {normalised(text) for text in read_table(path).column("source").to_pylist()}
+        for task, folder in folders.items()
+        for path in sentence_tables(folder)
+    }
+    compared += [
+        (table, split)
+        for table in measured
+        for split in sentences
+        if languages[table[0]]["source_language"] == languages[split[0]][f"{split[2]}_language"]
+    ]
+    sentences |= measured
     return [_compare(first, sentences[first], second, sentences[second]) for first, second in compared]
 
 

@@ -5,7 +5,7 @@ sentence with B's validation set, tests or probes is dropped, then A is split. E
 audited there; it takes its place only if the audit finds nothing.
 
 A text is `train.parquet`, `valid.parquet`, `tests/test.parquet`, further tests and `probes/<name>.parquet`, all of the same
-columns, and `languages.json`.
+columns, and `languages.json`; a phrasebook's may have the tables of intrinsic.py, too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pyarrow as pa
 from translab.config import Cleaning, Splitting
 from translab.corpora.audit import audit_leakage, describe
 from translab.corpora.cleaning import PROBE, Counts, Pair, clean
+from translab.corpora.intrinsic import carry_intrinsic, used_sentences
 from translab.corpora.splitting import Splits, published, split, without_held_out
 from translab.files import read_json, read_table, whole, write_json, write_table
 
@@ -77,6 +78,9 @@ def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, s
         for task, folder in (("a", a), ("b", b)):
             _write(folder, splits[task], manifests[task])
             report[task] |= describe(folder)
+            used = used_sentences(splits, languages, languages[task][0])
+            train = [pair.source for pair in splits[task]["train"]]
+            report[task]["intrinsic"] = carry_intrinsic(raw[task], folder, languages[task][0], cleaning, used, train)
         comparisons = audit_leakage({"a": a, "b": b})
     for task in ("a", "b"):
         own = [record for record in comparisons if record["first"].startswith(f"{task} ")]

@@ -1,4 +1,4 @@
-"""A corpus, wherever it comes from → one folder: `pairs.parquet` and `manifest.json`.
+"""A corpus, wherever it comes from → one folder: `pairs.parquet`, `manifest.json`, of a phrasebook also `intrinsic/`.
 
 Four kinds of source (`corpora.yaml`): `hub` (a dataset of the Hugging Face hub at a pinned commit), `url` (files fetched and
 checked), `files` (on this machine), `phrasebook` (generated). All give the same table, one row a pair:
@@ -23,7 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from translab import config
+from translab.corpora.intrinsic import write_intrinsic
 from translab.corpora.readers import SCHEMA, CorpusError, Row, read_part
+from translab.corpora.splitting import normalised
 from translab.files import sha256, whole, write_json
 
 ROWS = 50_000
@@ -36,13 +38,14 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
     Args:
         name: its name in corpora.yaml.
         entry: its entry.
-        folder: where `pairs.parquet` and `manifest.json` are written, whole or not at all.
+        folder: where the files are written, whole or not at all.
         cache: folder of what was fetched, kept so that a broken fetch goes on where it stopped.
 
     Returns:
         the manifest.
     """
     hashes: dict[str, str] = {}
+    sentences: set[str] = set()
     generated: dict[str, str | None] = {"phrasebook": None, "grammar": None}
     match entry:
         case config.UrlCorpus():
@@ -57,7 +60,7 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
             rows = read_hub(entry, cache / "datasets")
             source = entry.dataset
         case config.PhrasebookCorpus():
-            rows = _generated(entry)
+            rows = _generated(entry, sentences)
             source = "phrasebook"
             generated = {"phrasebook": entry.task, "grammar": _grammar(entry)}
     with whole(folder) as temporary:
@@ -65,6 +68,11 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
         counts = _write(temporary / "pairs.parquet", rows)
         if not counts.total():
             raise CorpusError(f"corpora.yaml: {name} holds no sentence pair; look at its files and columns.")
+        hashes["pairs.parquet"] = sha256(temporary / "pairs.parquet")
+        if isinstance(entry, config.PhrasebookCorpus) and entry.intrinsic is not None:
+            sizes = (entry.intrinsic.sense_occurrences, entry.intrinsic.topic_sentences)
+            for path in write_intrinsic(temporary, entry.task, sizes, entry.seed, sentences):
+                hashes[path.relative_to(temporary).as_posix()] = sha256(path)
         published = {split: count for split, count in counts.items() if split is not None}
         manifest = {
             "corpus": name,
@@ -72,7 +80,7 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
             "source": source,
             "revision": entry.revision if isinstance(entry, config.HubCorpus) else None,
             **generated,
-            "sha256": hashes | {"pairs.parquet": sha256(temporary / "pairs.parquet")},
+            "sha256": hashes,
             "licence": entry.licence,
             "attribution": entry.attribution,
             "source_language": entry.source_language,
@@ -125,10 +133,12 @@ def _named_files(entry: config.FilesCorpus) -> set[str]:
     return files
 
 
-def _generated(entry: config.PhrasebookCorpus) -> Iterator[Row]:
+def _generated(entry: config.PhrasebookCorpus, sentences: set[str]) -> Iterator[Row]:
+    """The rows; their normalised sources are added to `sentences`."""
     from translab.corpora.phrasebook import corpus  # reads its lexicon
 
     for made in corpus(entry.task, entry.sizes.model_dump(), entry.probe_items, entry.seed):
+        sentences.add(normalised(made.source))
         yield Row(made.source, made.target, made.group, made.tag, made.split, made.wrong, made.translations)
 
 

@@ -17,7 +17,7 @@ from tokenizers import Encoding
 from torch import Tensor
 from torch.nn import functional
 
-from translab.models.transformer import Transformer
+from translab.models.translator import Translator
 from translab.text.batching import Examples, bucketed, pad
 from translab.text.bpe import PAD
 
@@ -25,7 +25,7 @@ Ids = Sequence[list[int]]
 
 
 @torch.inference_mode()
-def margins(network: Transformer, sources: Ids, targets: Ids, wrongs: Ids, tokens: int) -> list[float]:
+def margins(network: Translator, sources: Ids, targets: Ids, wrongs: Ids, tokens: int) -> list[float]:
     """log P(target | source) − log P(wrong | source) of each item, in nats; above 0 the model prefers the target.
 
     Args:
@@ -46,7 +46,7 @@ def margins(network: Transformer, sources: Ids, targets: Ids, wrongs: Ids, token
     return found
 
 
-def _batch(network: Transformer, sequences: Ids, rows: Sequence[int]) -> Tensor:
+def _batch(network: Translator, sequences: Ids, rows: Sequence[int]) -> Tensor:
     return pad([sequences[row] for row in rows]).to(network.output.weight.device)
 
 
@@ -55,7 +55,7 @@ def _shared(one: list[int], other: list[int]) -> int:
     return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
 
 
-def _log_probabilities(network: Transformer, pairs: Tensor, shared: Tensor, source: Tensor) -> Tensor:
+def _log_probabilities(network: Translator, pairs: Tensor, shared: Tensor, source: Tensor) -> Tensor:
     """log P of each target [2B, T] given its source [B, S] and as many of its own first types as `shared` [2B] says, [2B].
 
     What a target and its wrong translation begin with is equally probable in both, and is not looked at.
@@ -72,11 +72,12 @@ def _log_probabilities(network: Transformer, pairs: Tensor, shared: Tensor, sour
 
 
 @torch.inference_mode()
-def attention_margins(network: Transformer, sources: Ids, looking: Ids, right: Ids, rival: Ids, tokens: int) -> list[float]:
+def attention_margins(network: Translator, sources: Ids, looking: Ids, right: Ids, rival: Ids, tokens: int) -> list[float]:
     """How much more some tokens of each source look at the right tokens than at the rival's.
 
     The share of attention that goes to the right tokens minus that which goes to the rival's, as a mean over the looking
-    tokens and over the heads of all encoder layers.
+    tokens and over the heads of all encoder layers. An encoder without self-attention looks nowhere: every difference is 0,
+    which counts as one half of a right choice.
 
     Args:
         network: in evaluation mode.
@@ -87,6 +88,8 @@ def attention_margins(network: Transformer, sources: Ids, looking: Ids, right: I
     found = [0.0] * len(sources)
     for rows in bucketed(Examples(list(sources), list(sources)), tokens, None):
         layers = network.encoder_attention(_batch(network, sources, rows))
+        if not layers:
+            break
         weights = torch.stack(layers).double().mean((0, 2)).cpu()  # [B, S, S]
         for row, item in zip(rows, weights, strict=True):
             looks = item[looking[row]].mean(0)  # [S]
@@ -104,5 +107,9 @@ def tokens_of_word(text: str, encoding: Encoding, word: int) -> list[int]:
     """
     words = text.split(" ")
     start = sum(len(before) + 1 for before in words[:word])
-    end = start + len(words[word].rstrip(string.punctuation))
+    return tokens_of_span(encoding, start, start + len(words[word].rstrip(string.punctuation)))
+
+
+def tokens_of_span(encoding: Encoding, start: int, end: int) -> list[int]:
+    """Positions of the tokens that hold a character of a text from `start` up to `end`."""
     return [position for position, (first, last) in enumerate(encoding.offsets) if first < end and last > start]

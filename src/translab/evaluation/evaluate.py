@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 
 from translab.config import Decoding, Machine, Run
 from translab.evaluation.errors import EvaluationError
+from translab.evaluation.memory import memory
 from translab.evaluation.probes import Probe, evaluate_probes, read_probe
 from translab.evaluation.translations import TestSet, read_test_set, translate_test_set
 from translab.files import read_json, whole, write_json, write_table
@@ -34,9 +35,20 @@ ATTENTION_SENTENCES = 4
 DIAGNOSED = "test"
 """The test set whose wrong outputs are diagnosed, the primary one."""
 
+Beside = Callable[[Path, Run, Objective, Path], None]
+"""Writes more about a run beside its scores: its folder, its configuration, the loaded model, and where to write."""
+
 
 def evaluate(
-    name: str, seeds: Sequence[int], *, runs: Path, text: Path, folder: Path, decoding: Decoding, machine: Machine
+    name: str,
+    seeds: Sequence[int],
+    *,
+    runs: Path,
+    text: Path,
+    folder: Path,
+    decoding: Decoding,
+    machine: Machine,
+    beside: Beside | None = None,
 ) -> None:
     """Evaluate all seeds of one model and write `<folder>/<seed>/`, whole or not at all.
 
@@ -47,6 +59,7 @@ def evaluate(
         text: folder of the task's text, with `tests/<test set>.parquet`, `probes/<probe>.parquet` and `languages.json`.
         folder: where the results go.
         decoding, machine: values of those sections.
+        beside: called for each run after its scores.
 
     Raises:
         EvaluationError: if a run folder or the primary test set is missing, or a probe's sentence is too long for the model.
@@ -67,40 +80,52 @@ def evaluate(
                     f"{run_folder} holds no run; train it with `make repro`, or take {seed} out of sweep.seeds."
                 )
             start = time.perf_counter()
-            _evaluate_run(run_folder, test_sets, probes, temporary / str(seed), decoding, machine)
+            run = load_run(run_folder)
+            objective = load_objective(run_folder, machine.accelerator)
+            _evaluate_run(run, objective, test_sets, probes, temporary / str(seed), decoding, machine)
+            if beside is not None:
+                beside(run_folder, run, objective, temporary / str(seed))
             logger.info("%s, seed %d: evaluated in %.1f s", name, seed, time.perf_counter() - start)
     logger.info("Results are in %s", folder)
 
 
 def _evaluate_run(
-    run_folder: Path, test_sets: Sequence[TestSet], probes: Sequence[Probe], folder: Path, decoding: Decoding, machine: Machine
+    run: Run,
+    objective: Objective,
+    test_sets: Sequence[TestSet],
+    probes: Sequence[Probe],
+    folder: Path,
+    decoding: Decoding,
+    machine: Machine,
 ) -> None:
-    run = load_run(run_folder)
-    objective = load_objective(run_folder, machine.accelerator)
+    # A control that was never trained has no translations to judge.
+    trained = any(parameter.requires_grad for parameter in objective.network.parameters())
+    translator = objective if isinstance(objective, Translation) and trained else None
     scores: dict[str, Any] = {"name": run.name, "seed": run.seed, "task": run.task, "test_sets": {}}
     tables = []
     for test_set in test_sets:
-        result = _measure(objective, test_set, run)
-        if isinstance(objective, Translation):
-            table, translated = translate_test_set(objective, test_set, run, decoding)
+        result = _measure(objective, test_set, run, torch.device(machine.accelerator))
+        if translator is not None:
+            table, translated = translate_test_set(translator, test_set, run, decoding)
             tables.append(table)
             result |= translated
         scores["test_sets"][test_set.name] = result
-    if isinstance(objective, Translation):
+    if translator is not None:
         write_table(folder / "sentences.parquet", pa.concat_tables(tables))
-        write_json(folder / "attention.json", _attentions(objective, test_sets[0], tables[0], run))
+        write_json(folder / "attention.json", _attentions(translator, test_sets[0], tables[0], run))
         if probes:
             # A batch of greedy decoding has room for as many hypotheses as one of beam search.
-            table, scores["probes"] = evaluate_probes(objective, probes, run, decoding.beam * decoding.batch_tokens)
+            table, scores["probes"] = evaluate_probes(translator, probes, run, decoding.beam * decoding.batch_tokens)
             write_table(folder / "probes.parquet", table)
+        if run.stage == "ablate":
+            scores["memory"] = memory(translator.network, translator.sources(test_sets[0].sources))
     write_json(folder / "scores.json", scores)
 
 
 @torch.no_grad()
-def _measure(objective: Objective, test_set: TestSet, run: Run) -> dict[str, Any]:
+def _measure(objective: Objective, test_set: TestSet, run: Run, device: torch.device) -> dict[str, Any]:
     """Loss per type, perplexity and accuracy under teacher forcing, over the pairs that fit the model."""
     examples, too_long = fitting(objective.examples(test_set.sources, test_set.references), run.values.model.maximum_length)
-    device = next(objective.network.parameters()).device
     measures: list[Measure] = [
         objective.measure(collate(examples, rows).to(device)) for rows in bucketed(examples, 4 * run.values.batch.tokens, None)
     ]
@@ -116,10 +141,11 @@ def _measure(objective: Objective, test_set: TestSet, run: Run) -> dict[str, Any
 
 
 def _attentions(objective: Translation, test_set: TestSet, table: pa.Table, run: Run) -> list[dict[str, Any]]:
-    """Cross-attention of some sentences of a test set and their translations."""
+    """Cross-attention of some sentences of a test set and their translations; nothing for a body that has none."""
     rows = range(0, len(test_set.sources), max(1, len(test_set.sources) // ATTENTION_SENTENCES))[:ATTENTION_SENTENCES]
     outputs = table["hypothesis"].to_pylist()
-    return [_attention(objective, row, test_set.sources[row], outputs[row], run) for row in rows]
+    found = [_attention(objective, row, test_set.sources[row], outputs[row], run) for row in rows]
+    return [attention for attention in found if attention["weights"]]
 
 
 @torch.no_grad()

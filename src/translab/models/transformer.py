@@ -21,6 +21,7 @@ from translab import config
 from translab.models.attention import causal_mask, padding_mask
 from translab.models.blocks import DecoderLayer, Embedding, EncoderLayer, LayerCache
 from translab.models.initialisation import Linear, initialise
+from translab.models.translator import Translator
 
 
 class Encoder(nn.Module):
@@ -126,7 +127,7 @@ class Decoder(nn.Module):
         return hidden
 
 
-class Transformer(nn.Module):
+class Transformer(Translator):
     """Encoder, decoder and the projection to the target vocabulary.
 
     Args:
@@ -135,8 +136,13 @@ class Transformer(nn.Module):
         generator: of the first values; each of the three parts draws one number from it.
     """
 
+    encoder: Encoder
+    decoder: Decoder
+    reads_backwards = False
+
     def __init__(self, values: config.Model, source_types: int, target_types: int, generator: torch.Generator) -> None:
         super().__init__()
+        self.maximum_length = values.maximum_length
         self.encoder = Encoder(values, source_types, generator)
         self.decoder = Decoder(values, target_types, generator)
         self.output = Linear(values.width, target_types)
@@ -152,10 +158,13 @@ class Transformer(nn.Module):
         hidden: Tensor = self.decoder(target, memory, source)
         return hidden
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Source ids [B, S], target ids [B, T] → logits [B, T, V] of the next target token."""
-        logits: Tensor = self.output(self.decode(target, self.encode(source), source))
-        return logits
+    def start(self, memory: Tensor, source: Tensor, rows: int) -> Cache:
+        """An empty cache for decoding `rows` hypotheses of each sentence; row r belongs to sentence r // rows."""
+        return self.decoder.start(memory, source, rows)
+
+    def step(self, tokens: Tensor, cache: Cache) -> Tensor:
+        """One more token of each row, ids [R] → hidden states [R, D]; the cache grows by it."""
+        return self.decoder.step(tokens, cache)
 
     def encoder_attention(self, source: Tensor) -> list[Tensor]:
         """How much each source token looks at each source token, for each layer [B, H, S, S]; rows sum to 1."""

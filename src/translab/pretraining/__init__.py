@@ -1,15 +1,16 @@
 """The ladder of pretraining methods: one file each, all with the interface of objective.py.
 
-A method's file defines `build(run, vocabularies, generator) -> Objective`. A name here, a file beside it, and a section under
-`methods` in params.yaml make a method.
+A method's file defines its own values, `Options`, and `build(run, vocabularies, generator) -> Objective`. A file here, its name
+in `METHODS`, and an entry under `methods` in params.yaml make a method.
 """
 
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from translab.config import ConfigError, Run, nearest
+from translab.config import ConfigError, Run, Values, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -17,19 +18,45 @@ if TYPE_CHECKING:
     from translab.pretraining.objective import Objective, Vocabularies
 
 METHODS = (
-    "translation",  # task A itself, or task B: the parent of Zoph et al. 2016
+    "ngram",  # interpolated Kneser–Ney: the statistical floor
+    "nnlm",  # Bengio et al. 2003
+    "cbow",  # Mikolov et al. 2013
+    "skipgram",  # Mikolov et al. 2013
+    "glove",  # Pennington, Socher & Manning 2014
+    "elmo",  # Peters et al. 2018
     "masked",  # BERT's masked language model, Devlin et al. 2019
+    "causal",  # GPT, Radford et al. 2018
+    "contrastive",  # sentence vectors by InfoNCE, van den Oord et al. 2018, Gao, Yao & Chen 2021
+    "translation",  # task A itself, or task B: the parent of Zoph et al. 2016
+    "onehot",  # the null method: no two types have anything in common
+    "untrained",  # the control: the translation model's own first values
 )
+
+
+def options(method: str, where: str) -> type[Values]:
+    """What a method's entry in params.yaml holds beside `method` and the sections it overrides.
+
+    Args:
+        method: its name.
+        where: the entry, for the error.
+
+    Raises:
+        ConfigError: if there is no such method.
+    """
+    return cast("type[Values]", _module(method, where).Options)
 
 
 def build(run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> Objective:
     """The objective of a run: its pretraining method, or translation where it has none.
 
     Raises:
-        ConfigError: if the method is unknown.
+        ConfigError: if the method is unknown, or its values are wrong.
     """
-    method = run.method or "translation"
-    if method not in METHODS:
-        raise ConfigError(f"params.yaml: methods.{method} is not a pretraining method.{nearest(method, list(METHODS))}")
-    module = importlib.import_module(f"translab.pretraining.{method}")
+    module = _module(run.method or "translation", f"params.yaml: methods.{run.name}")
     return cast("Objective", module.build(run, vocabularies, generator))
+
+
+def _module(method: str, where: str) -> ModuleType:
+    if method not in METHODS:
+        raise ConfigError(f"{where}: `{method}` is not a pretraining method.{nearest(method, list(METHODS))}")
+    return importlib.import_module(f"translab.pretraining.{method}")

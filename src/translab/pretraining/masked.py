@@ -5,31 +5,41 @@ A sentence is [CLS] x [SEP]. A share of its types (`rate`, 15 % in the paper) is
 [MASK], 10 % as a random type and 10 % as they are. Specials are never chosen. The network predicts each chosen type from the
 final states of the encoder through a dense layer, GELU and layer normalisation (the paper's output head).
 
-Deviations: next-sentence prediction is left out (sentences of a parallel corpus have no neighbours); the number of chosen types
-is ⌈rate · n⌉ of the n types of each sentence instead of a coin for each, so that short sentences are never without a gap; the
-output projection is not tied to the embedding, as everywhere in this project.
+Deviations: next-sentence prediction (section 3.1, task 2), and with it input of two sentences, is left out, pairs of dialogue
+turns as well: the sentences of a parallel corpus stand alone. So nothing trains [CLS] but the cloze task of the others. The
+number of chosen types is ⌈rate · n⌉ of the n types of each sentence instead of a coin for each, so that short sentences are
+never without a gap; the output projection is not tied to the embedding, as everywhere in this project.
 
-Shapes: B sentences · S length · D width · N chosen types · V vocabulary.
+Shapes: B sentences · S length, [CLS] and [SEP] included · D width · N chosen types · V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from translab.config import MaskedMethod, Model, Run, check
+from translab.config import Model, Run, Values, check
 from translab.models.initialisation import Linear, initialise
 from translab.models.kernels import smoothed_cross_entropy
 from translab.models.transformer import Encoder
-from translab.pretraining.objective import Loss, Measure, Objective, Vocabularies
+from translab.pretraining.gaps import batches, best_ordinary, guess_middle, in_order
+from translab.pretraining.objective import Loss, Measure, Objective, Sentences, Side, Vocabularies
 from translab.text.batching import Batch, Examples
-from translab.text.bpe import CLS, MASK, SEP, SPECIALS, decode, encode
+from translab.text.bpe import CLS, MASK, SEP, SPECIALS, encode
 
 SHOWN_AS_MASK = 0.8
 SHOWN_AS_RANDOM = 0.1
+
+
+class Options(Values):
+    """The method's own values."""
+
+    rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="share of each sentence's types to be predicted")
 
 
 class MaskedLanguageModel(nn.Module):
@@ -82,18 +92,19 @@ class Masked(Objective):
     """The masked language model and its loss."""
 
     network: MaskedLanguageModel
+    side: Side = "source"
 
     def __init__(self, run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> None:
         self.tokenizer = vocabularies.source
         self.types = vocabularies.source.get_vocab_size()
-        self.rate = check(MaskedMethod, run.values.method, "params.yaml: methods.masked").rate
+        self.rate = check(Options, run.values.method, f"params.yaml: methods.{run.name}").rate
         self.smoothing = run.values.optimisation.label_smoothing
         self.network = MaskedLanguageModel(run.values.model, self.types, generator)
 
     def examples(self, sources: Sequence[str], targets: Sequence[str]) -> Examples:
         """Sentences of the source side between [CLS] and [SEP]; the target side is not used."""
         del targets
-        sentences = [[CLS, *ids, SEP] for ids in encode(self.tokenizer, sources)]
+        sentences = between_ends(encode(self.tokenizer, sources))
         return Examples(sentences, sentences)
 
     def loss(self, batch: Batch) -> Loss:
@@ -114,17 +125,40 @@ class Masked(Objective):
         loss = functional.cross_entropy(logits.float(), right, reduction="sum")
         return Measure(loss.item(), int((logits.argmax(-1) == right).sum()), len(right))
 
+    def samples(self, sources: Sequence[str], targets: Sequence[str]) -> list[str]:
+        """Each source with its middle type hidden and guessed."""
+        return guess_middle(self, self.tokenizer, sources)
+
     @torch.no_grad()
-    def samples(self, sources: Sequence[str]) -> list[str]:
-        """Each sentence with its middle type hidden and guessed."""
-        guesses = []
-        device = self.network.output.weight.device
-        for ids in encode(self.tokenizer, sources):
-            middle = len(ids) // 2
-            shown = torch.tensor([[CLS, *ids[:middle], MASK, *ids[middle + 1 :], SEP]], device=device)  # [1, S]
-            logits = self.network.output(self.network.hidden(shown)[0, 1 + middle])  # [V]
-            guesses.append([*ids[:middle], int(logits[len(SPECIALS) :].argmax()) + len(SPECIALS), *ids[middle + 1 :]])
-        return decode(self.tokenizer, guesses)
+    def fill(self, sentences: Sentences, gaps: Sequence[int]) -> list[int]:
+        """The most probable ordinary type at each gap, which is shown as [MASK]."""
+        guesses: dict[int, int] = {}
+        hidden = [[*ids[:gap], MASK, *ids[gap + 1 :]] for ids, gap in zip(sentences, gaps, strict=True)]
+        for rows, shown in batches(between_ends(hidden), self.network.output.weight.device):
+            places = torch.tensor([1 + gaps[row] for row in rows], device=shown.device)
+            states = self.network.hidden(shown)[torch.arange(len(rows), device=places.device), places]  # [B, D]
+            guesses |= zip(rows, best_ordinary(self.network.output(states)).tolist(), strict=True)
+        return in_order(guesses)
+
+    def states(self, sentences: Sentences) -> list[Tensor]:
+        """The encoder's final state of each type, [S, D]."""
+        vectors: dict[int, Tensor] = {}
+        for rows, shown in batches(between_ends(sentences), self.network.output.weight.device):
+            for row, state in zip(rows, self.network.encoder(shown), strict=True):
+                vectors[row] = state[1 : 1 + len(sentences[row])]
+        return in_order(vectors)
+
+    def summaries(self, sentences: Sentences) -> Tensor:
+        """The encoder's final state of [CLS], [N, D]."""
+        vectors: dict[int, Tensor] = {}
+        for rows, shown in batches(between_ends(sentences), self.network.output.weight.device):
+            vectors |= zip(rows, self.network.encoder(shown)[:, 0], strict=True)
+        return torch.stack(in_order(vectors))
+
+
+def between_ends(sentences: Sentences) -> list[list[int]]:
+    """Sentences as the network reads them: [CLS] x [SEP]."""
+    return [[CLS, *ids, SEP] for ids in sentences]
 
 
 def build(run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> Masked:

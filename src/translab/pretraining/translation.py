@@ -4,6 +4,11 @@
 The loss is cross-entropy with label smoothing (Szegedy et al. 2016, section 7): the right type has probability 1 − ε, and ε is
 spread evenly over the whole vocabulary. The source may end with [END] (`batch.source_end`); the target always begins with
 [START] and ends with [END].
+
+The network is the body that `model.body` names. Where the shallow layers come from ELMo, the source embedding is one with
+features (models/features.py).
+
+Shapes: B sentences · S source length · T target length · D width · N predicted types · V vocabulary.
 """
 
 from __future__ import annotations
@@ -11,33 +16,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from translab.config import Run
+from translab.config import ConfigError, Run, RunTransfer, Values, check
 from translab.decoding import translate
+from translab.models.bodies import build_translator
+from translab.models.features import FeatureEmbedding, FeatureValues, spellings
+from translab.models.initialisation import initialise
 from translab.models.kernels import smoothed_cross_entropy
 from translab.models.transformer import Transformer
-from translab.pretraining.objective import Loss, Measure, Objective, Vocabularies
+from translab.models.translator import Translator
+from translab.pretraining.gaps import batches, in_order
+from translab.pretraining.objective import Loss, Measure, Objective, Sentences, Side, Vocabularies
 from translab.text.batching import Batch, Examples
 from translab.text.bpe import END, PAD, START, decode, encode
 
 
-class Translation(Objective):
-    """The Transformer and the translation loss."""
+class Options(Values):
+    """The method has no values of its own."""
 
-    network: Transformer
+
+class Translation(Objective):
+    """A translation model and its loss."""
+
+    network: Translator
+    side: Side = "source"
 
     def __init__(self, run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> None:
         self.vocabularies = vocabularies
         self.source_end = run.values.batch.source_end
         self.smoothing = run.values.optimisation.label_smoothing
         self.batch_tokens = run.values.batch.tokens
-        self.network = Transformer(
+        self.network = build_translator(
             run.values.model,
             vocabularies.source.get_vocab_size(),
             vocabularies.target.get_vocab_size(),
             generator,
         )
+        if run.transfer is not None and run.transfer.features is not None:
+            self._add_features(run, run.transfer, generator)
+
+    def _add_features(self, run: Run, transfer: RunTransfer, generator: torch.Generator) -> None:
+        """Give the source embedding a place for a donor's features; its own vectors stay what they are."""
+        if not isinstance(self.network, Transformer):
+            raise ConfigError(
+                f"{run.name}: features of `{transfer.source}` go into a Transformer, but model.body is "
+                f"`{run.values.model.body}`; take another donor or the body `transformer`."
+            )
+        sizes = check(FeatureValues, transfer.features, f"{run.name}: values.transfer.features")
+        embedding = FeatureEmbedding(run.values.model, sizes, spellings(self.vocabularies.source, sizes))
+        initialise(embedding, generator)
+        embedding.load_state_dict(self.network.encoder.embedding.state_dict(), strict=False)
+        self.network.encoder.embedding = embedding
 
     def sources(self, texts: Sequence[str]) -> list[list[int]]:
         """Encoded sources, [END] last where the run wants it."""
@@ -66,12 +97,23 @@ class Translation(Objective):
         loss = functional.cross_entropy(logits.float(), right, reduction="sum")
         return Measure(loss.item(), int((logits.argmax(-1) == right).sum()), len(right))
 
-    def samples(self, sources: Sequence[str]) -> list[str]:
+    def samples(self, sources: Sequence[str], targets: Sequence[str]) -> list[str]:
         """Greedy translations."""
         hypotheses = translate(self.network, self.sources(sources), beam=1, length_penalty=0.0, batch_tokens=self.batch_tokens)
         return decode(self.vocabularies.target, [hypothesis.tokens for hypothesis in hypotheses])
 
+    def states(self, sentences: Sentences) -> list[Tensor]:
+        """The encoder's final state of each source type, [S, D]."""
+        vectors: dict[int, Tensor] = {}
+        end = [END] if self.source_end else []
+        for rows, tokens in batches([[*ids, *end] for ids in sentences], next(self.network.parameters()).device):
+            for row, state in zip(rows, self.network.encoder(tokens), strict=True):
+                vectors[row] = state[: len(sentences[row])]
+        return in_order(vectors)
+
 
 def build(run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> Translation:
     """A fresh translation model; every initial value is drawn from `generator`."""
+    if run.method is not None:
+        check(Options, run.values.method, f"params.yaml: methods.{run.name}")
     return Translation(run, vocabularies, generator)

@@ -1,7 +1,7 @@
 """What the configuration of a run says about it, before there is any result: the store's names, parameters, tags, a sentence.
 
 parameters   the values of config.json by their dotted path: `model.heads`, in a fine-tuning `transfer.shallow_layers` …
-tags         variant (every run's name) axis method transfer seed corpus stage
+tags         variant (every run's name) axis method transfer ladder surgery donor (a run's name) seed corpus stage
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 from translab.config import flatten
 
+LADDERS = {"encoder": "the encoder", "decoder": "the decoder", "joint": "encoder and decoder"}
+LEARNING = {"always": "go on learning", "never": "stay frozen", "gradually": "are released one after the other"}
 QUESTIONS = {"ablate": "ablations", "finetune": "transfer", "pretrain": "pretraining"}
 """One experiment per corpus and question: the question that the runs of a stage answer."""
 
@@ -31,7 +33,7 @@ def parameters(config: Mapping[str, Any]) -> dict[str, str]:
     flat = flatten(config["values"])
     if config["transfer"]:
         flat |= flatten({"transfer": config["transfer"]})
-    return {key: _plain(value) for key, value in sorted(flat.items())}
+    return {key: _plain(value) for key, value in sorted(flat.items()) if value is not None}
 
 
 def tags(config: Mapping[str, Any]) -> dict[str, str]:
@@ -41,13 +43,20 @@ def tags(config: Mapping[str, Any]) -> dict[str, str]:
         "variant": config["name"],
         "axis": config["axis"],
         "method": transfer["source"] if transfer else config["method"],
-        "transfer": f"{transfer['source']}, {transfer['shallow_layers']} layers, {transfer['surgery']}" if transfer else None,
         "seed": config["seed"],
         "corpus": config["corpus"],
         "stage": config["stage"],
         "mlflow.source.name": f"stages/{config['stage']}.py",
         "mlflow.source.type": "PROJECT",
     }
+    if transfer:
+        source, ladder, surgery = transfer["source"], transfer["ladder"], transfer["surgery"]
+        found |= {
+            "transfer": f"{source}, {ladder}, {transfer['shallow_layers']} layers, {surgery}",
+            "ladder": ladder,
+            "surgery": surgery,
+            "donor": f"{source}-{config['seed']}",
+        }
     return {key: str(value) for key, value in found.items() if value is not None}
 
 
@@ -61,10 +70,12 @@ def sentence(config: Mapping[str, Any]) -> str:
             f"**{name}**, seed {seed}: a model pretrained by the method {config['method']} on {corpus} ({languages}, task A)."
         )
     if transfer:
-        learning = "go on learning" if transfer["train"] else "stay frozen"
+        pairs, side = config["values"]["data"]["training_pairs"], LADDERS[transfer["ladder"]]
+        text = corpus if pairs == "all" else f"{pairs} pairs of {corpus}"
         return (
-            f"**{name}**, seed {seed}: a model trained on {corpus} ({languages}) that starts with the "
-            f"{transfer['shallow_layers']} shallowest layers of {transfer['source']}; these {learning}."
+            f"**{name}**, seed {seed}: a model trained on {text} ({languages}) that starts with the "
+            f"{transfer['shallow_layers']} shallowest layers of {side} of {transfer['source']}; "
+            f"these {LEARNING[transfer['train']]}."
         )
     if axis is None:
         return f"**{name}**, seed {seed}: the base model, trained on {corpus} ({languages}) from scratch."

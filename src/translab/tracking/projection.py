@@ -2,7 +2,8 @@
 
 Metrics in the store: `curves/<column>` the columns of history.csv by step; `<test set>/bleu`, `/chrf`, `/ter` … the scores
 (`/bleu` is the primary tokeniser's, `/bleu-char` another's), `<test set>/acceptance` and `<test set>/errors/<kind>` on the
-phrasebook, `probe-<name>/choice` and `/acceptance`; `best_valid_loss` … of metrics.json; `cost/seconds` …
+phrasebook, `probe-<name>/choice` and `/acceptance`; `intrinsic/cloze/accuracy` … of intrinsic.json, the separation of senses as
+the mean over words; `best_valid_loss` … of metrics.json; `cost/seconds` …
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from translab import files, layout
+from translab.config import flatten
 from translab.tracking import figures
 from translab.tracking.identity import experiment_name, parameters, run_name, sentence, tags
 from translab.tracking.store import TrackingError
@@ -105,6 +108,9 @@ def project(root: Path, name: str, seed: int) -> Projection:
     attachments: dict[str, Path | str] = {part: folder / part for part in PARTS if (folder / part).exists()}
     attachments |= {"scores.json": evaluation / "scores.json", "figures/curves.svg": figures.curves(curves, run_name(config))}
     attachments["cost.json"] = cost_file
+    if (evaluation / "intrinsic.json").exists():
+        attachments["intrinsic.json"] = evaluation / "intrinsic.json"
+        points += [Point(key, value, 0) for key, value in _intrinsic(_read(evaluation / "intrinsic.json")).items()]
     marks = {}
     if (evaluation / "sentences.parquet").exists():
         attachments["translations.json"] = _translations(evaluation / "sentences.parquet")
@@ -176,7 +182,8 @@ def _curves(path: Path) -> list[dict[str, float]]:
 def _summary(metrics: Mapping[str, Any], cost: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, float]:
     """Every number of a finished run that has no steps."""
     found: dict[str, Any] = {f"parameters/{part}": value for part, value in metrics["parameters"].items()}
-    found |= {key: value for key, value in metrics.items() if key not in ("seed", "parameters", "frozen")}
+    found |= {key: value for key, value in metrics.items() if key != "seed"}
+    found |= {f"transferred/{key}": value for key, value in (metrics.get("transferred") or {}).items()}
     found |= {"cost/seconds" if part == "total" else f"cost/{part}_seconds": value for part, value in cost["seconds"].items()}
     found |= {f"cost/{key}": cost[key] for key in ("tokens_per_second", "peak_memory_mib")}
     for test_set, score in scores["test_sets"].items():
@@ -193,6 +200,16 @@ def _summary(metrics: Mapping[str, Any], cost: Mapping[str, Any], scores: Mappin
     for probe, score in scores.get("probes", {}).items():
         found |= {f"probe-{probe}/{key}": value for key, value in score.items() if key != "items"}
     return {key: float(value) for key, value in found.items() if isinstance(value, int | float)}
+
+
+def _intrinsic(measures: Mapping[str, Any]) -> dict[str, float]:
+    """Every number of intrinsic.json that says something about the whole model."""
+    senses = {kind: fmean(areas.values()) for kind, areas in (measures["senses"] or {}).items() if areas}
+    others = {
+        key: value for key, value in measures.items() if isinstance(value, Mapping) and key not in ("senses", "neighbours")
+    }
+    flat = flatten({**others, "senses": senses})
+    return {f"intrinsic/{key.replace('.', '/')}": float(value) for key, value in flat.items() if isinstance(value, int | float)}
 
 
 def _outcome(scores: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CONTENT, CODE = "translab.content", "translab.projection"
+NOTE, DONOR = "mlflow.note.content", " Donor: "
 BATCH = 1000
 """Points that MLflow takes in one call."""
 
@@ -58,6 +59,7 @@ def publish(root: Path | str, names: Iterable[str], seeds: Iterable[int]) -> Cou
         publisher = _Publisher(root)
         try:
             runs = [publisher.publish_run(name, seed) for name, seed in grid]
+            publisher.link_donors()
             report = publisher.publish_report([run["experiment"] for run in runs])
             publisher.describe_experiments()
         except (MlflowException, OSError) as error:
@@ -81,6 +83,7 @@ class _Publisher:
         self._experiments: dict[str, str] = {}
         self._variants: dict[str, set[str]] = {}
         self._runs: dict[str, dict[tuple[str | None, str | None], list[Run]]] = {}
+        self._kept: dict[str, Run] = {}
 
     def publish_run(self, name: str, seed: int) -> dict[str, Any]:
         """Publish one run folder; returns its entry of published.json."""
@@ -100,7 +103,19 @@ class _Publisher:
             if run.info.run_id != kept.info.run_id and not _deleted(run):
                 self.client.delete_run(run.info.run_id)
                 self.outcomes["superseded"] += 1
+        self._kept[f"{name}-{seed}"] = kept
         return {"name": name, "seed": seed, "content_hash": content, "experiment": experiment}
+
+    def link_donors(self) -> None:
+        """Let the description of every fine-tuned run lead to the run whose layers it has."""
+        for kept in self._kept.values():
+            donor = self._kept.get(kept.data.tags.get("donor", ""))
+            if donor is not None:
+                present = self.client.get_run(kept.info.run_id).data.tags[NOTE]
+                link = f"[{kept.data.tags['donor']}](#/experiments/{donor.info.experiment_id}/runs/{donor.info.run_id})"
+                wanted = f"{present.partition(DONOR)[0]}{DONOR}{link}."
+                if wanted != present:
+                    self.client.set_tag(kept.info.run_id, NOTE, wanted)
 
     def publish_report(self, experiments: Iterable[str]) -> dict[str, str]:
         """Attach the HTML report to a run of its own in an experiment of its own, where it is in no chart's way."""
@@ -111,7 +126,7 @@ class _Publisher:
         runs = [run for found in self._of_experiment(experiment).values() for run in found]
         current = [run for run in runs if _is(run, content) and not _deleted(run)]
         if not current:
-            tags = {CODE: projection_hash(), "mlflow.note.content": "The report: open `index.html` under Artifacts."}
+            tags = {CODE: projection_hash(), NOTE: "The report: open `index.html` under Artifacts."}
             run = self.client.create_run(self._experiments[experiment], run_name="report", tags=tags)
             self.client.log_artifact(run.info.run_id, str(page))
             self.client.set_terminated(run.info.run_id)

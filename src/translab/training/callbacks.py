@@ -17,9 +17,12 @@ from tqdm import tqdm
 from translab.pretraining.objective import Measure
 
 if TYPE_CHECKING:
-    from translab.training.fit import Learner
+    from translab.training.learner import Learner
 
 logger = logging.getLogger(__name__)
+
+Pairs = tuple[Sequence[str], Sequence[str]]
+"""Sources, and their translations in the same order."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Record:
 class Watch(lightning.Callback):
     """Follows a training through its validations."""
 
-    def __init__(self, samples: Sequence[str], report: Callable[[int, Mapping[str, float]], None]) -> None:
+    def __init__(self, samples: Pairs, report: Callable[[int, Mapping[str, float]], None]) -> None:
         self.samples = samples
         self.report = report
         self.history: list[Record] = []
@@ -83,13 +86,13 @@ class Watch(lightning.Callback):
             if self.since_best >= learner.optimisation.patience and record.step < learner.optimisation.updates:
                 self.stopped_early = True
                 trainer.should_stop = True
-        shown = learner.objective.samples(self.samples)
-        self.samples_seen += [(record.step, source, text) for source, text in zip(self.samples, shown, strict=True)]
+        shown = zip(self.samples[0], learner.objective.samples(*self.samples), strict=True)
+        self.samples_seen += [(record.step, source, text) for source, text in shown]
         self.report(record.step, {name: value for name, value in asdict(record).items() if name != "step"})
         self.seconds += time.perf_counter() - self._start
 
     def _record(self, step: int, learner: Learner, rate: float) -> Record:
-        valid, train = (_total(measures) for measures in learner.measures)
+        valid, train = (total(measures) for measures in learner.measures)
         trained = [parameter.detach() for parameter in learner.network.parameters() if parameter.requires_grad]
         norms = torch._foreach_norm(trained)
         record = Record(
@@ -109,7 +112,8 @@ class Watch(lightning.Callback):
         return record
 
 
-def _total(measures: list[Measure]) -> Measure:
+def total(measures: list[Measure]) -> Measure:
+    """The measures of several batches as one."""
     return Measure(
         loss=sum(measure.loss for measure in measures),
         correct=sum(measure.correct for measure in measures),

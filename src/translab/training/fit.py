@@ -1,18 +1,18 @@
 """The training loop: one objective, one network, PyTorch Lightning around it.
 
-AdamW (Loshchilov & Hutter 2019) with β = (0.9, 0.98) and ε = 1e-9 (Vaswani et al. 2017, section 5.3); weight decay acts on
-matrices and not on biases or normalisation gains. Validation comes every `validate_every` updates; training ends at `updates`,
-or after `patience` validations in a row without a lower validation loss.
+Validation comes every `validate_every` updates; training ends at `updates`, or after `patience` validations in a row without a
+lower validation loss. A network with nothing to train is measured once.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -23,16 +23,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from translab.config import Machine, Optimisation
+from translab.freezing import GradualUnfreezing
 from translab.models.kernels import use_fast_matrix_products
-from translab.pretraining.objective import Measure, Objective
-from translab.text.batching import Batch, EndlessBatches, Examples, bucketed, collate
-from translab.training.callbacks import Progress, Record, Watch
-from translab.training.schedule import rate_factor
+from translab.pretraining.objective import Objective
+from translab.text.batching import EndlessBatches, Examples, bucketed, collate
+from translab.training.callbacks import Pairs, Progress, Record, Watch, total
+from translab.training.learner import Learner
 
 logger = logging.getLogger(__name__)
-
-BETAS = (0.9, 0.98)
-EPSILON = 1e-9
 
 
 class TrainingError(ValueError):
@@ -55,54 +53,6 @@ class Fit:
     """Wall seconds: total, training, validation."""
 
 
-class Learner(lightning.LightningModule):
-    """Lightning's view of an objective; it adds no mathematics."""
-
-    def __init__(self, objective: Objective, optimisation: Optimisation) -> None:
-        super().__init__()
-        self.objective = objective
-        self.network = objective.network
-        self.optimisation = optimisation
-        self.gradient_norm = torch.zeros(())
-        self.objective_sum = torch.zeros(())
-        self.tokens_since = 0
-        self.tokens = 0
-        self.measures: list[list[Measure]] = [[], []]
-
-    def training_step(self, batch: Batch) -> Tensor:
-        """One update's loss."""
-        loss = self.objective.loss(batch)
-        self.objective_sum = self.objective_sum.to(loss.objective.device) + loss.objective.detach() * loss.tokens
-        self.tokens_since += loss.tokens
-        self.tokens += loss.tokens
-        return loss.objective
-
-    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
-        """Clip the whole gradient's 2-norm and remember it."""
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        self.gradient_norm = nn.utils.clip_grad_norm_(parameters, self.optimisation.gradient_clip)
-
-    def validation_step(self, batch: Batch, _: int, dataloader_idx: int) -> None:
-        """Measure one batch of the validation set (0) or of the training sample (1)."""
-        self.measures[dataloader_idx].append(self.objective.measure(batch))
-
-    def configure_optimizers(self) -> Any:
-        """AdamW over what is trained, and the schedule."""
-        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.dim() >= 2], "weight_decay": self.optimisation.weight_decay},
-            {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.optimisation.learning_rate, betas=BETAS, eps=EPSILON, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, self.optimisation))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move a batch."""
-        del dataloader_idx
-        return batch.to(device)
-
-
 def fit(
     objective: Objective,
     train: Examples,
@@ -113,8 +63,9 @@ def fit(
     tokens: int,
     order_seed: int,
     dropout_seed: int,
-    samples: Sequence[str],
+    samples: Pairs,
     log: Callable[[int, Mapping[str, float]], None],
+    gradual: GradualUnfreezing | None,
 ) -> Fit:
     """Train an objective's network.
 
@@ -124,14 +75,16 @@ def fit(
         optimisation, machine: values of those sections.
         tokens: batch budget in target types.
         order_seed, dropout_seed: seeds of the order of the batches and of dropout.
-        samples: sentences to show the network at each validation.
+        samples: sentence pairs to show the network at each validation.
         log: called once a validation with the step and its measures.
+        gradual: what is released in the course of training, if anything.
 
     Returns:
         weights, history and samples; the network itself keeps the last weights.
 
     Raises:
         TrainingError: if the loss stops being a number.
+        TransferError: if a tensor moved before its release.
         SystemExit: with 143 on SIGTERM, so that nobody takes the run for a finished one.
     """
     torch.set_num_threads(machine.threads)
@@ -141,7 +94,9 @@ def fit(
     torch.manual_seed(dropout_seed)
     every = max(1, len(train) // max(1, len(valid)))
     seen = train.take(range(0, len(train), every)[: len(valid)])
-    learner = Learner(objective, optimisation)
+    if gradual is None and not any(parameter.requires_grad for parameter in objective.network.parameters()):
+        return _measured(objective, valid, seen, machine, tokens, samples, log)
+    learner = Learner(objective, optimisation, gradual)
     watch = Watch(samples, log)
     logger.info("%s", ModelSummary(learner, max_depth=4))
     with warnings.catch_warnings(), _Quiet():
@@ -174,7 +129,7 @@ def fit(
             raise SystemExit(143) from None
         finally:
             signal.signal(signal.SIGTERM, handler)
-    total = time.perf_counter() - start
+    seconds = time.perf_counter() - start
     if watch.not_finite_at is not None:
         good = (
             f"the last validation, at update {watch.history[-1].step}, was good" if watch.history else "no validation was good"
@@ -189,7 +144,50 @@ def fit(
         history=watch.history,
         samples=watch.samples_seen,
         stopped_early=watch.stopped_early,
-        seconds={"total": total, "training": total - watch.seconds, "validation": watch.seconds},
+        seconds={"total": seconds, "training": seconds - watch.seconds, "validation": watch.seconds},
+    )
+
+
+@torch.no_grad()
+def _measured(
+    objective: Objective,
+    valid: Examples,
+    seen: Examples,
+    machine: Machine,
+    tokens: int,
+    samples: Pairs,
+    log: Callable[[int, Mapping[str, float]], None],
+) -> Fit:
+    """One validation of a network that has nothing to train; its mean loss on the training sample stands for the objective."""
+    start = time.perf_counter()
+    device = torch.device(machine.accelerator)
+    objective.network.to(device).eval()
+    validation, training = (
+        total([objective.measure(batch.to(device)) for batch in _in_order(examples, tokens)]) for examples in (valid, seen)
+    )
+    record = Record(
+        step=0,
+        tokens=0,
+        objective=training.loss / training.tokens,
+        train_loss=training.loss / training.tokens,
+        valid_loss=validation.loss / validation.tokens,
+        valid_accuracy=validation.correct / validation.tokens,
+        learning_rate=0.0,
+        gradient_norm=0.0,
+        weight_norm=0.0,
+    )
+    if not math.isfinite(record.valid_loss):
+        raise TrainingError(f"training: the validation loss of a network with nothing to train is {record.valid_loss}.")
+    log(0, {name: value for name, value in asdict(record).items() if name != "step"})
+    shown = zip(samples[0], objective.samples(*samples), strict=True)
+    weights, seconds = _weights(objective.network), time.perf_counter() - start
+    return Fit(
+        best=weights,
+        last=weights,
+        history=[record],
+        samples=[(0, source, text) for source, text in shown],
+        stopped_early=False,
+        seconds={"total": seconds, "training": 0.0, "validation": seconds},
     )
 
 

@@ -1,50 +1,48 @@
-"""One run from its configuration to its folder: read the text, build the network, transfer, fit, write."""
+"""One run from its configuration to its folder: read the text, build the network, transfer, count, fit, write."""
 
 from __future__ import annotations
 
 import logging
-import platform
-import resource
-import shutil
-import subprocess
-import sys
+import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from translab.config import Run, RunTransfer
-from translab.files import read_table, whole, write_json, write_text
-from translab.models.transformer import Transformer
+from translab.files import read_json, read_table, write_json
+from translab.freezing import GradualUnfreezing, fingerprints, freeze, stop_dropout
 from translab.pretraining import build
 from translab.pretraining.objective import Objective, Vocabularies
-from translab.runs import BEST, LAST, load_weights, table, write_weights
+from translab.runs import load_vocabularies, load_weights
 from translab.seeds import stream
 from translab.text import bpe
 from translab.text.batching import fitting
-from translab.training.fit import Fit, TrainingError, fit
-from translab.transfer import fingerprints, freeze, transplant
+from translab.training.fit import TrainingError, fit
+from translab.training.results import cost, write_run
+from translab.transfer import Transplant, transplant
 
 logger = logging.getLogger(__name__)
 
 SAMPLES = 5
 """Validation sentences that are shown at each validation."""
 
-VERSIONS = ("torch", "pytorch-lightning", "tokenizers", "numpy")
+Pairs = tuple[list[str], list[str]]
+"""Sources, and their translations in the same order."""
 
 
 def train(
     run: Run,
     *,
     text: Path,
+    added: Path | None,
     tokenizers: tuple[Path, Path],
     donor: Path | None,
     folder: Path,
-    cost: Path,
+    cost_file: Path,
     log: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Train one model and write its folder and its cost, whole or not at all.
@@ -52,9 +50,10 @@ def train(
     Args:
         run: the resolved configuration.
         text: folder of the task's text.
+        added: folder of the text that is added to it where `data.add_a` says so.
         tokenizers: files of the source and the target vocabulary.
         donor: run folder from which shallow layers come, if any.
-        folder, cost: where the results go.
+        folder, cost_file: where the results go.
         log: called once a validation with the step and its measures.
 
     Raises:
@@ -64,13 +63,16 @@ def train(
     vocabularies = Vocabularies(bpe.load(tokenizers[0]), bpe.load(tokenizers[1]))
     initialisation = "transfer" if run.transfer else "initialisation"
     objective = build(run, vocabularies, torch.Generator().manual_seed(stream(run.seed, initialisation)))
+    network = objective.network
+    given = gradual = None
     if run.transfer and donor:
-        _transfer(run.transfer, objective, donor)
-    before = fingerprints(objective.network)
+        given, gradual = _transfer(run, run.transfer, objective, vocabularies, donor)
+    before = fingerprints(network)
 
-    train_pairs, valid_pairs = _pairs(text / "train.parquet"), _pairs(text / "valid.parquet")
+    valid_pairs = _pairs(text / "valid.parquet")
+    train_pairs = _training_pairs(run, text, added)
     limit = run.values.model.maximum_length
-    training, too_long = fitting(objective.examples(*_subset(train_pairs, run)), limit)
+    training, too_long = fitting(objective.examples(*train_pairs), limit)
     validation, _ = fitting(objective.examples(*valid_pairs), limit)
     if not len(training) or not len(validation):
         raise TrainingError(
@@ -81,7 +83,10 @@ def train(
         "%s, seed %d: %d training pairs (%d longer than %d types left out), %d for validation",
         run.name, run.seed, len(training), too_long, limit, len(validation),
     )  # fmt: skip
-    shown = valid_pairs[0][:: max(1, len(valid_pairs[0]) // SAMPLES)][:SAMPLES]
+    start = time.perf_counter()
+    objective.count(training)
+    counting = time.perf_counter() - start
+    rows = range(0, len(valid_pairs[0]), max(1, len(valid_pairs[0]) // SAMPLES))[:SAMPLES]
     result = fit(
         objective,
         training,
@@ -91,39 +96,75 @@ def train(
         tokens=run.values.batch.tokens,
         order_seed=stream(run.seed, "order"),
         dropout_seed=stream(run.seed, "dropout"),
-        samples=shown,
+        samples=([valid_pairs[0][row] for row in rows], [valid_pairs[1][row] for row in rows]),
         log=log,
+        gradual=gradual,
     )
-    after = fingerprints(objective.network)
-    if before != after:
-        moved = [name for name in before if before[name] != after.get(name)]
+    after = fingerprints(network)
+    released = set(before) - set(after) if gradual else set()  # compared with its first values when it was released
+    moved = [name for name in before if name not in released and before[name] != after.get(name)]
+    if moved:
         raise TrainingError(
             f"{folder}: {', '.join(moved)} should be frozen but changed in training; this is a defect of translab."
         )
-    references = dict(zip(*valid_pairs, strict=True))
-    _write(folder, run, result, objective.network, after, tokenizers, references)
-    write_json(cost, _cost(run, result))
+    proof = {"frozen": after, "released": gradual.released if gradual else [], "transferred": _transferred(given)}
+    write_run(folder, run, result, network, proof, tokenizers, dict(zip(*valid_pairs, strict=True)))
+    write_json(cost_file, cost(run, result, counting))
     logger.info("%s: best validation loss %.4f; results in %s", run.name, min(r.valid_loss for r in result.history), folder)
 
 
-def _transfer(transfer: RunTransfer, objective: Objective, donor: Path) -> None:
+def _transfer(
+    run: Run, transfer: RunTransfer, objective: Objective, own: Vocabularies, donor: Path
+) -> tuple[Transplant, GradualUnfreezing | None]:
     network = objective.network
-    assert isinstance(network, Transformer), "only translation models receive layers"
-    parts = transplant(network, transfer.shallow_layers, load_weights(donor), str(donor))
-    if not transfer.train:
-        frozen = freeze(parts)
+    theirs = load_vocabularies(donor)
+    vocabularies = {"source": (theirs.source, own.source), "target": (theirs.target, own.target)}
+    given = transplant(network, transfer.ladder, transfer.shallow_layers, load_weights(donor), str(donor), vocabularies)
+    gradual = None
+    if transfer.train == "never":
+        frozen = freeze(given)
         logger.info("%d of %d parameters are frozen", frozen, sum(p.numel() for p in network.parameters()))
+    elif transfer.train == "gradually":
+        gradual = GradualUnfreezing(network, given, run.values.optimisation.updates)
     if not transfer.dropout:
-        for part in parts:
-            part.eval()
+        stop_dropout(given)
+    return given, gradual
 
 
-def _pairs(path: Path) -> tuple[list[str], list[str]]:
+def _transferred(given: Transplant | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    return {
+        "copied_rows": given.copied_rows,
+        "fresh_rows": given.fresh_rows,
+        "tables": [asdict(table) for table in given.tables],
+        "silent": given.silent,
+    }
+
+
+def _training_pairs(run: Run, text: Path, added: Path | None) -> Pairs:
+    pairs = _subset(_pairs(text / "train.parquet"), run)
+    if not run.values.data.add_a:
+        return pairs
+    if added is None:
+        raise TrainingError("params.yaml: data.add_a is true, but task A itself has nothing to add; leave it false there.")
+    languages = [read_json(folder / "languages.json") for folder in (text, added)]
+    here, there = (f"{these['corpus']} {these['source_language']}→{these['target_language']}" for these in languages)
+    if here.rpartition(" ")[2] != there.rpartition(" ")[2]:
+        raise TrainingError(
+            f"params.yaml: data.add_a is true, but {there} cannot be added to {here}; "
+            f"take corpora of the same languages, or leave it false."
+        )
+    more = _pairs(added / "train.parquet")
+    return pairs[0] + more[0], pairs[1] + more[1]
+
+
+def _pairs(path: Path) -> Pairs:
     columns = read_table(path, ["source", "target"])
     return columns["source"].to_pylist(), columns["target"].to_pylist()
 
 
-def _subset(pairs: tuple[list[str], list[str]], run: Run) -> tuple[list[str], list[str]]:
+def _subset(pairs: Pairs, run: Run) -> Pairs:
     wanted = run.values.data.training_pairs
     if wanted == "all":
         return pairs
@@ -135,67 +176,3 @@ def _subset(pairs: tuple[list[str], list[str]], run: Run) -> tuple[list[str], li
         )
     rows = np.random.default_rng(stream(run.seed, "subset")).permutation(len(sources))[:wanted]
     return [sources[row] for row in rows], [targets[row] for row in rows]
-
-
-def _write(
-    folder: Path,
-    run: Run,
-    result: Fit,
-    network: nn.Module,
-    frozen: dict[str, str],
-    tokenizers: tuple[Path, Path],
-    references: dict[str, str],
-) -> None:
-    with whole(folder) as temporary:
-        temporary.mkdir()
-        write_json(temporary / "config.json", run.model_dump(mode="json"))
-        write_weights(temporary / BEST, result.best)
-        write_weights(temporary / LAST, result.last)
-        for name, tokenizer in zip(("source.json", "target.json"), tokenizers, strict=True):
-            shutil.copyfile(tokenizer, temporary / name)
-        write_text(temporary / "history.csv", table(result.history))
-        write_json(temporary / "metrics.json", _metrics(run, result, network, frozen))
-        rows = [("step", "source", "reference", "translation")]
-        rows += [(str(step), source, references[source], shown) for step, source, shown in result.samples]
-        write_text(temporary / "samples.tsv", "".join("\t".join(row) + "\n" for row in rows))
-
-
-def _metrics(run: Run, result: Fit, network: nn.Module, frozen: dict[str, str]) -> dict[str, Any]:
-    best = min(result.history, key=lambda record: record.valid_loss)
-    last = result.history[-1]
-    embeddings = [module for module in network.modules() if isinstance(module, nn.Embedding)]
-    return {
-        "seed": run.seed,
-        "parameters": {
-            "total": sum(p.numel() for p in network.parameters()),
-            "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
-            "embedding": sum(p.numel() for module in embeddings for p in module.parameters()),
-        },
-        "updates": last.step,
-        "tokens": last.tokens,
-        "best_step": best.step,
-        "best_valid_loss": best.valid_loss,
-        "last_valid_loss": last.valid_loss,
-        "last_train_loss": last.train_loss,
-        "stopped_early": result.stopped_early,
-        "frozen": frozen,
-    }
-
-
-def _cost(run: Run, result: Fit) -> dict[str, Any]:
-    cuda = run.values.machine.accelerator == "cuda"
-    peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return {
-        "seconds": {name: round(seconds, 3) for name, seconds in result.seconds.items()},
-        "tokens_per_second": round(result.history[-1].tokens / result.seconds["training"], 1),
-        "peak_memory_mib": round(peak, 1),
-        "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
-        "threads": run.values.machine.threads,
-        "versions": {"python": sys.version.split()[0], **{package: version(package) for package in VERSIONS}},
-        "git_commit": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None

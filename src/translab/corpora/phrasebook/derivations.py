@@ -17,7 +17,7 @@ from translab.corpora.phrasebook.lexicon import Sense
 from translab.corpora.phrasebook.rules import Rule
 
 if TYPE_CHECKING:
-    from translab.corpora.phrasebook.grammar import Alternative
+    from translab.corpora.phrasebook.grammar import Alternative, Node
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,3 +143,20 @@ def _write(derivation: Derivation, key: str, pieces: list[str], leaves: list[tup
                     pieces.append(piece)
                 else:
                     _write(derivation.children[piece[0]], piece[1], pieces, leaves)
+
+
+def written_forms(root: Node) -> dict[str, list[Sense]]:
+    """Every English form that a leaf below a node may have, with the senses that it may be."""
+    forms: dict[str, list[Sense]] = {}
+    seen = {root}
+    stack = [root]
+    while stack:
+        for alternative in stack.pop().alternatives:
+            if isinstance(origin := alternative.origin, Sense):
+                senses = forms.setdefault(alternative.words["en"], [])
+                if not any(each is origin for each in senses):
+                    senses.append(origin)
+            new = [child for child in alternative.children if child not in seen]
+            seen.update(new)
+            stack += new
+    return forms

@@ -1,0 +1,123 @@
+"""The tables of transfer: the ladder in numbers, initialisations side by side, the learning curve, what vocabularies share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from translab.comparison.results import BASE
+from translab.comparison.rounding import LABELS, interval, shown
+from translab.comparison.sheets import Table, table
+from translab.comparison.tables import word
+from translab.comparison.thresholds import told
+
+Record = Mapping[str, Any]
+
+TRAINED = {"never": "frozen", "always": "tuned", "gradually": "unfrozen gradually"}
+"""What happens to layers that came from a donor."""
+
+CONTROLS = {
+    "data.add_a": "scratch, trained on A and B together",
+    "optimisation.updates": "scratch, more updates",
+    "model.embeddings": "scratch, other embeddings",
+}
+"""Axis of a variant that stands beside scratch among the initialisations, and what it is."""
+
+
+def between(measured: Record | None, metric: str) -> str:
+    """A mean and its interval in one cell."""
+    if measured is None:
+        return "–"
+    return f"{shown(measured['mean'], metric)} ({interval(measured['interval'], metric).replace(' to ', '–')})"
+
+
+def ladder(records: Sequence[Record], metric: str) -> Table:
+    """Score by depth: one row for each kind, donor and ladder."""
+    depths = sorted({record["shallow_layers"] for record in records})
+    rows: dict[tuple[str, str, str, str], dict[int, Record]] = {}
+    for record in records:
+        key = (record["ladder"], record["kind"], record["method"], record["surgery"])
+        rows.setdefault(key, {})[record["shallow_layers"]] = record["scores"][metric]
+    keys = sorted(rows, key=lambda key: (key[0], key[2], key[1]))
+    columns = {
+        "kind": [kind for _, kind, _, _ in keys],
+        "ladder": [name for name, _, _, _ in keys],
+        "layers from": [source for _, _, source, _ in keys],
+        "surgery": [surgery for _, _, _, surgery in keys],
+        **{f"n = {depth}": [between(rows[key].get(depth), metric) for key in keys] for depth in depths},
+    }
+    return table(columns, [f"n = {depth}" for depth in depths])
+
+
+def initialisations(transfers: Sequence[Record], ablations: Sequence[Record]) -> list[tuple[str, Record]]:
+    """(what it starts from, record): scratch and its controls, random layers, then each method at its own depth.
+
+    A method's own depth is the deepest that was trained on the ladder that takes most of it: both sides, else its one side.
+    Random layers stand there also at depth 1, as random embeddings.
+    """
+    rows: list[tuple[str, Record]] = [("scratch", record) for record in ablations if record["name"] == BASE]
+    for record in ablations:
+        axes = (record["axis"] or "").split("+")
+        rows.extend((what, record) for axis, what in CONTROLS.items() if axis in axes)
+    donors = [record for record in transfers if record["kind"][0] in "AR"]
+    for source in sorted(dict.fromkeys(record["method"] for record in donors), key=lambda name: not _random(name, donors)):
+        own = [record for record in donors if record["method"] == source]
+        ladders = {record["ladder"] for record in own}
+        ladder = "joint" if "joint" in ladders else "encoder" if "encoder" in ladders else "decoder"
+        deepest = max(record["shallow_layers"] for record in own if record["ladder"] == ladder)
+        for depth in sorted({1, deepest} if _random(source, own) else {deepest}):
+            what = ("random embeddings" if depth == 1 else "random layers") if _random(source, own) else source
+            rows.extend((what, record) for record in own if (record["ladder"], record["shallow_layers"]) == (ladder, depth))
+    return rows
+
+
+def _random(source: str, records: Sequence[Record]) -> bool:
+    return any(record["method"] == source and record["kind"].startswith("R") for record in records)
+
+
+def initialisation(rows: Sequence[tuple[str, Record]], metric: str) -> Table:
+    """Every initialisation: score, BLEU, and how soon it is as good as scratch at its best."""
+    records = [record for _, record in rows]
+    columns = {
+        "starts from": [what for what, _ in rows],
+        "ladder, n": [f"{record['ladder']} {record['shallow_layers']}" if record.get("ladder") else "–" for record in records],
+        "given layers": [TRAINED[record["train"]] if record.get("train") else "–" for record in records],
+        LABELS[metric]: [between(record["scores"].get(metric), metric) for record in records],
+        f"vs {BASE}": [shown((record["difference"] or {}).get("estimate"), metric, sign=True) for record in records],
+        "word": [word(record) for record in records],
+        "updates to threshold": [told(record["updates_to_threshold"]) for record in records],
+        **({} if metric == "bleu" else {LABELS["bleu"]: [between(record["scores"].get("bleu"), "bleu") for record in records]}),
+    }
+    return table(columns, [title for title in columns if title not in ("starts from", "ladder, n", "given layers", "word")])
+
+
+def pairs(lines: Mapping[str, Mapping[int, Record]], sizes: Sequence[int], metric: str) -> Table:
+    """Score by number of training pairs, and each transfer's difference from scratch at the same number."""
+    columns: dict[str, list[str]] = {"training pairs": [f"{size:,}" for size in sizes]}
+    for name, found in lines.items():
+        columns[name] = [between(found[size]["scores"][metric], metric) if size in found else "–" for size in sizes]
+        if name != "scratch":
+            columns[f"{name}: vs scratch"] = [_against(found.get(size)) if size in lines["scratch"] else "–" for size in sizes]
+    return table(columns, list(columns))
+
+
+def _against(record: Record | None) -> str:
+    """The difference from scratch at the same number of pairs (the base, where none is named), and what it says."""
+    found = (record or {}).get("against_scratch") or (record or {}).get("difference")
+    if not found:
+        return "–"
+    bounds = interval(found.get("interval"), found["metric"], sign=True)
+    return f"{shown(found['estimate'], found['metric'], sign=True)} ({bounds}), {found['word']}"
+
+
+def copied(records: Sequence[Record]) -> Table:
+    """What matching by spelling found, where donor and model have different vocabularies."""
+    found = [record for record in records if (record.get("transferred") or {}).get("fresh_rows")]
+    rows = [record["transferred"] for record in found]
+    columns = {
+        "model": [record["name"] for record in found],
+        "rows copied": [f"{row['copied_rows']:,}" for row in rows],
+        "rows fresh": [f"{row['fresh_rows']:,}" for row in rows],
+        "copied %": [shown(100 * row["copied_rows"] / (row["copied_rows"] + row["fresh_rows"]), "percent") for row in rows],
+    }
+    return table(columns, [title for title in columns if title != "model"])
