@@ -37,6 +37,7 @@ SMALL_GRID: dict[str, Any] = {
         "seeds": [1, 2],
         "words": {"sources": [], "layers": [1], "surgeries": ["frozen"]},
         "encoder": {"sources": ["translation"], "layers": [1], "surgeries": ["frozen", "tuned"]},
+        "whole": {"sources": [], "layers": [], "surgeries": []},
         "decoder": {"sources": ["base"], "layers": [1], "surgeries": ["frozen"]},
         "joint": {"sources": [], "layers": [], "surgeries": []},
         "curve": {"sources": ["translation"], "layers": [2], "surgeries": ["tuned-30"]},

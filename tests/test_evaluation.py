@@ -106,9 +106,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             toy.run(**about),
             text=folder / "text",
             tokenizers=toy.write_tokenizers(folder / "tokenizer"),
+            added=None,
             donor=None,
             folder=folder / "runs" / name / "1",
-            cost=folder / "cost.json",
+            cost_file=folder / "cost.json",
             log=lambda step, values: None,
         )
     return folder

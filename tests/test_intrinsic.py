@@ -280,7 +280,7 @@ def test_static_vectors_are_at_chance_by_ties_and_vectors_that_know_the_sense_at
     assert sense_vectors(occurrences, object(), None) == {"contextual": None, "static": None, "context_mean": None}
 
 
-def test_only_pairs_across_the_folds_count(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_only_the_other_fold_counts(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """Within each fold the senses are perfectly apart; across the folds each sense looks like the other one."""
     occurrences = read_occurrences(senses_file(tmp_path, sense_rows()), tokenizer, LONGEST)
     model = Knows(tokenizer, {"robbed": [1.0, 0.0], "muddy": [0.0, 1.0], "founded": [0.0, 1.0], "steep": [1.0, 0.0]})
@@ -298,6 +298,15 @@ def test_only_occurrences_that_are_written_alike_are_compared(tokenizer: Tokeniz
     vectors = sense_vectors(occurrences, object(), table)["static"]
     assert vectors is not None
     assert separation(occurrences, vectors) == {"bank": 0.5}
+
+
+def test_an_occurrence_is_judged_by_the_mean_of_all_it_is_compared_with() -> None:
+    """One of the other fold's two occurrences in its own sense lies far off, so that single pairs would not tell the senses apart."""
+    senses, folds = ["a", "b", "a", "a", "b", "b"], [0, 0, 1, 1, 1, 1]
+    occurrences = Occurrences(["f"] * 6, senses, folds, [[7]] * 6, [[0]] * 6)
+    angles = torch.tensor([0.0, 90.0, 0.0, 80.0, 90.0, 70.0]).deg2rad()
+    vectors = torch.stack((angles.cos(), angles.sin()), dim=1).double()
+    assert separation(occurrences, vectors) == {"f": (1.0 + 0.75) / 2}
 
 
 def test_the_mean_of_the_context_leaves_the_form_itself_out() -> None:
@@ -320,7 +329,7 @@ def test_a_damaged_file_of_senses_is_named(tokenizer: Tokenizer, tmp_path: Path)
     with pytest.raises(EvaluationError) as error:
         read_occurrences(senses_file(tmp_path, [row for row in sense_rows() if row["fold"] == 0]), tokenizer, LONGEST)
     assert str(error.value) == (
-        f"{path}: `bank` needs pairs of the same and of different senses, written alike, across folds 0 and 1; "
+        f"{path}: `bank` needs occurrences of both senses, written alike, in both folds, 0 and 1; "
         f"give each sense occurrences in both."
     )
     with pytest.raises(EvaluationError) as error:
@@ -335,11 +344,12 @@ def test_a_damaged_file_of_senses_is_named(tokenizer: Tokenizer, tmp_path: Path)
 def test_the_picture_shows_one_form_on_its_principal_components(tokenizer: Tokenizer, tmp_path: Path) -> None:
     rows = sense_rows()
     other = [{**row, "form": "seen", "start": row["source"].index("seen"), "end": len(row["source"])} for row in rows]
+    rows = [{**row, "form": "bat"} for row in rows]
     occurrences = read_occurrences(senses_file(tmp_path, other + rows), tokenizer, LONGEST)
     vectors = torch.randn(len(occurrences.forms), 7, generator=torch.Generator().manual_seed(1)).double()
     table = picture(occurrences, vectors).to_pydict()
     assert set(table) == {"form", "sense", "fold", "x", "y"}
-    assert set(table["form"]) == {"bank"}
+    assert set(table["form"]) == {"bat"}
     assert table["sense"] == [row["sense"] for row in rows]
     points = torch.tensor([table["x"], table["y"]])
     torch.testing.assert_close(points.mean(1), torch.zeros(2), atol=1e-6, rtol=0)

@@ -179,6 +179,7 @@ GRID: dict[str, Any] = {
     "sweep": {
         "words": group("cbow"),
         "encoder": group("translation", "base", layers=(1, 3)),
+        "whole": group(),
         "decoder": group(),
         "joint": group("translation", surgeries=("tuned",)),
         "curve": group("translation", surgeries=("tuned-30",)),
@@ -208,6 +209,10 @@ def test_the_grid_lists_every_model_once_in_the_order_of_the_values() -> None:
         (
             {"sweep": GRID["sweep"] | {"encoder": group("cbow")}},
             "params.yaml: sweep.encoder makes cbow-encoder-1-frozen, and so does sweep.words; take it out of one.",
+        ),
+        (
+            {"variants": {"base": {}, "cbow-encoder-1-frozen": {}}},
+            "params.yaml: sweep.words makes cbow-encoder-1-frozen, which variants has too; rename that entry.",
         ),
         (
             {"variants": {"base": {}, "cbow": {}}},

@@ -149,9 +149,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         toy.run(),
         text=folder / "text",
         tokenizers=toy.write_tokenizers(folder / "tokenizer"),
+        added=None,
         donor=None,
         folder=folder / "runs" / "1",
-        cost=folder / "cost.json",
+        cost_file=folder / "cost.json",
         log=lambda step, values: None,
     )
     toy.write_pairs(folder / "text" / "probes" / "word-order.parquet", twins(10))

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -99,7 +100,7 @@ FROZEN_IS_WORDS = "x: surgeries.frozen.train: input should be 'never', 'always' 
         (
             "sweep",
             {"curve": {"sources": ["base"], "layers": [1, 1], "surgeries": ["tuned"]}},
-            "params.yaml: sweep.curve makes base-joint-1-tuned, and so does sweep.curve; take it out of one.",
+            "params.yaml: sweep.curve makes base-joint-1-tuned twice; one of its lists names something twice.",
         ),
         (
             "methods",
@@ -116,7 +117,40 @@ FROZEN_IS_WORDS = "x: surgeries.frozen.train: input should be 'never', 'always' 
             {"small": {"method": "masked", "rate": 0.1, "batch": {"token": 9}}},
             "x: methods.small.batch.token is not a known value. Did you mean `tokens`?",
         ),
+        (
+            "methods",
+            {"my_masked": {"method": "masked", "rate": 0.1}},
+            "x: methods.my_masked: 'my_masked' is no name; take small letters, digits and single hyphens.",
+        ),
+        ("methods", {"small": None}, "x: methods.small is empty; give its values by name."),
+        ("methods", {"small": {"method": "masked", "batch": 9}}, "x: methods.small.batch is 9; give its values by name."),
+        (
+            "methods",
+            {"small": {"method": "translation", "data": {"training_pairs": "al"}}},
+            "x: methods.small.data.training_pairs: input should be a valid integer or 'all', found 'al'.",
+        ),
+        (
+            "methods",
+            {"small": {"method": "translation", "data": {"add_a": True}}},
+            "x: methods.small.data.add_a is true, but a method is trained on A as it is; leave it out.",
+        ),
         ("surgeries", {"frozen": {"train": False, "dropout": True}}, FROZEN_IS_WORDS),
+        (
+            "surgeries",
+            {"warm_up": {}},
+            "x: surgeries.warm_up: 'warm_up' is no name; take small letters, digits and single hyphens.",
+        ),
+        ("sweep", {"seeds": [1, 2, 1]}, "x: sweep: seed 1 stands twice in seeds [1, 2, 1]; each seed trains every model once."),
+        (
+            "variants",
+            {"base": {"model": {"heads": 2}}},
+            "x: variants.base must be there and be {}; all other models are compared with it.",
+        ),
+        (
+            "variants",
+            {"elsewhere": {"data": {"b": "phrasebook-everyday"}}},
+            "params.yaml: variants.elsewhere changes `data.b`, which is not a value. Did you mean `data.add_a`?",
+        ),
         (
             "variants",
             {"heads-3": {"model": {"heads": 3}}},
@@ -134,6 +168,100 @@ def test_all_of_params_yaml_is_checked_at_once(section: str, value: dict[str, ob
     with pytest.raises(ConfigError) as error:
         recipes.check_values(values, "x")
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("group", "source", "layers", "surgery", "sentence"),
+    [
+        (
+            "encoder", "translation", 4, "tuned",
+            "found depth 4 of the encoder ladder, but a model with 2 encoder layers has depths 0 to 3 (1 is the embedding); "
+            "lower it or raise model.encoder_layers.",
+        ),
+        (
+            "encoder", "causal", 1, "tuned",
+            "`causal` has no tensor `encoder.embedding.tokens.weight`, which depth 1 of the encoder ladder needs; "
+            "choose a donor that has it, a smaller depth, or another ladder.",
+        ),
+        (
+            "decoder", "cbow", 1, "frozen",
+            "`cbow` has no tensor `decoder.embedding.tokens.weight`, which depth 1 of the decoder ladder needs; "
+            "choose a donor that has it, a smaller depth, or another ladder.",
+        ),
+        (
+            "words", "onehot", 1, "frozen",
+            "`onehot`: tensor `encoder.embedding.tokens.weight` has shape (100, 100), the model needs (100, 64); "
+            "donor and model must agree in width, feed-forward width and maximum length.",
+        ),
+        (
+            "joint", "heads-1", 2, "tuned",
+            "`heads-1` has model.heads 1, but the model that takes its layers has 4; choose a donor that agrees in it.",
+        ),
+        (
+            "whole", "base", 0, "gradual",
+            "has depth 0, where nothing is transferred that `gradual` could freeze; give at least 1.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_donor_that_has_not_what_is_asked_is_named_before_anything_is_trained(
+    group: str, source: str, layers: int, surgery: str, sentence: str
+) -> None:
+    values = transferring(group, source, layers, surgery)
+    with pytest.raises(ConfigError) as error:
+        recipes.check_values(values, "x")
+    assert str(error.value) == f"x: sweep.{group}{'' if sentence.startswith('has') else ':'} {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("group", "source", "layers", "surgery"),
+    [
+        ("words", "cbow", 1, "frozen"),
+        ("words", "elmo", 1, "frozen"),
+        ("encoder", "with-layers-1", 2, "tuned"),
+        ("decoder", "causal", 3, "gradual"),
+        ("joint", "untrained", 0, "tuned"),
+    ],
+)
+def test_a_donor_that_has_what_is_asked_passes(group: str, source: str, layers: int, surgery: str) -> None:
+    recipes.check_values(transferring(group, source, layers, surgery), "x")
+
+
+def test_only_a_transformer_receives_layers() -> None:
+    values = transferring("encoder", "translation", 1, "tuned")
+    values["model"]["body"] = "lstm"
+    with pytest.raises(ConfigError, match=r"^x: model\.body: only a `transformer` can receive layers, found "):
+        recipes.check_values(values, "x")
+
+
+def transferring(group: str, source: str, layers: int, surgery: str) -> dict[str, Any]:
+    values: dict[str, Any] = read_yaml(ROOT / "params.yaml")
+    values["text"] = {"source_types": 100, "target_types": 100, "joint": False}
+    values["model"] |= {"width": 64, "heads": 4, "encoder_layers": 2, "decoder_layers": 2}
+    values["methods"] |= {
+        "causal": {"method": "causal"},
+        "onehot": {"method": "onehot"},
+        "elmo": {
+            "method": "elmo",
+            "features": {"character_width": 4, "windows": [1, 2], "filters": 4, "layers": 2, "cells": 4, "width": 4},
+        },
+    }
+    values["variants"] = {
+        "base": {},
+        "heads-1": {"model": {"heads": 1}},
+        "with-layers-1": {"model": {"encoder_layers": 1, "decoder_layers": 1}},
+    }
+    values["surgeries"]["gradual"] = {"train": "gradually", "dropout": True}
+    values["sweep"] = {"seeds": [1], **{key: {"sources": [], "layers": [1], "surgeries": []} for key in GROUPS}}
+    values["sweep"][group] = {"sources": [source], "layers": [layers], "surgeries": [surgery]}
+    return values
+
+
+def test_a_section_that_is_missing_or_unknown_is_named() -> None:
+    values = read_yaml(ROOT / "params.yaml")
+    with pytest.raises(ConfigError, match=r"^x: the section `surgeries` is missing\.$"):
+        recipes.check_values({name: own for name, own in values.items() if name != "surgeries"}, "x")
+    with pytest.raises(ConfigError, match=r"^x: `modle` is not a known section\. Did you mean `model`\?$"):
+        recipes.check_values({**values, "modle": {}}, "x")
 
 
 # ---- applying one

@@ -17,7 +17,7 @@ import scipy.stats
 import scored
 import transferred
 from translab import files
-from translab.comparison import bodies, intrinsic, pretraining_section, transfers
+from translab.comparison import bodies, intrinsic, pretraining_section, transfer_tables, transfers
 from translab.comparison.report import Report, compare
 from translab.comparison.results import read_grid
 from translab.comparison.rounding import shown
@@ -123,6 +123,23 @@ def test_initialisations_stand_side_by_side_at_their_own_depth(report: Report) -
         ["cbow", "encoder 1", "frozen"],
         ["cbow", "encoder 1", "tuned"],
     ]
+
+
+def test_every_initialisation_has_random_layers_of_its_own_ladder_and_depth_beside_it() -> None:
+    """Random embeddings of both sides are no control for word vectors of the source side alone."""
+    at = [("untrained", "RnB", ladder, depth) for ladder in ("encoder", "decoder", "joint") for depth in (1, 2, 3)]
+    at += [("cbow", "AnB", "encoder", 1), ("masked", "AnB", "encoder", 3), ("causal", "AnB", "decoder", 3)]
+    at += [("translation", "AnB", ladder, depth) for ladder in ("encoder", "joint") for depth in (1, 2, 3)]
+    records = [
+        {"method": method, "kind": kind, "ladder": ladder, "shallow_layers": depth, "train": "never"}
+        for method, kind, ladder, depth in at
+    ]
+    rows = transfer_tables.initialisations(records, [])
+    places: dict[bool, list[tuple[str, int]]] = {True: [], False: []}
+    for what, found in rows:
+        places[what.startswith("random")].append((found["ladder"], found["shallow_layers"]))
+    assert set(places[False]) == {("encoder", 1), ("encoder", 3), ("decoder", 3), ("joint", 3)}
+    assert places[True] == [("encoder", 1), ("joint", 1), ("decoder", 3), ("encoder", 3), ("joint", 3)]
 
 
 def test_the_learning_curve_compares_with_scratch_on_as_many_pairs(report: Report) -> None:

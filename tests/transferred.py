@@ -82,6 +82,7 @@ def values(seeds: Sequence[int], resamples: int) -> dict[str, Any]:
             "layers": list(DEPTHS),
             "surgeries": ["frozen", "tuned"],
         },
+        "whole": {"sources": [], "layers": [], "surgeries": []},
         "decoder": {"sources": ["translation", "causal"], "layers": list(DEPTHS), "surgeries": ["frozen", "tuned"]},
         "joint": {"sources": ["translation"], "layers": list(DEPTHS), "surgeries": ["frozen", "tuned", "gradual"]},
         "curve": {"sources": ["translation"], "layers": [3], "surgeries": ["tuned-100", "tuned-1000"]},

@@ -38,6 +38,10 @@ def grid(values: Mapping[str, Any]) -> list[GridName]:
         points = check(Points, values["sweep"][group], f"{PARAMS}: sweep.{group}")
         for source, layers, surgery in product(points.sources, points.layers, points.surgeries):
             name = transfer_name(source, ladder, layers, surgery)
+            if places.get(name) == f"sweep.{group}":
+                raise ConfigError(f"{PARAMS}: sweep.{group} makes {name} twice; one of its lists names something twice.")
+            if places.get(name) in ("methods", "variants"):
+                raise ConfigError(f"{PARAMS}: sweep.{group} makes {name}, which {places[name]} has too; rename that entry.")
             if name in places:
                 raise ConfigError(f"{PARAMS}: sweep.{group} makes {name}, and so does {places[name]}; take it out of one.")
             places[name] = f"sweep.{group}"

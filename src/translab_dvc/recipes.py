@@ -22,8 +22,9 @@ from ruamel.yaml import YAML
 
 from translab import config
 from translab.config import ConfigError, check, nearest
+from translab.config.checking import Name
 from translab.grid import grid
-from translab.params import DATA_OF_A, PARAMS, method_values, read_yaml, with_delta
+from translab.params import DATA_OF_A, METHOD_SECTIONS, PARAMS, method_values, read_yaml, with_delta
 
 RECIPES = Path("recipes")
 STAMP = Path(".cache/recipe.sha256")
@@ -42,6 +43,8 @@ SECTIONS: dict[str, type[config.Values]] = {
     "sweep": config.Sweep,
 }
 VARIANT_SECTIONS = ("data", "model", "batch", "optimisation", "machine")
+Entries = dict[Name, dict[str, Any]]
+"""What a user names: methods, variants, surgeries."""
 
 
 def names(root: Path) -> list[str]:
@@ -89,21 +92,33 @@ def _merge(values: Any, change: Any, where: str) -> None:
 
 
 def check_values(values: Mapping[str, Any], where: str) -> None:
-    """Check all of `params.yaml` at once: every section, every method, every variant, and the names that the sweep uses.
+    """Check all of `params.yaml` at once: every section, every method, every variant, and the models that the sweep makes.
 
     Raises:
         ConfigError: for the first value that is wrong.
     """
+    known_sections = [*SECTIONS, *(section for section in GRID_SECTIONS if section not in SECTIONS)]
+    for section in known_sections:
+        if section not in values:
+            raise ConfigError(f"{where}: the section `{section}` is missing.")
+    for section in values:
+        if section not in known_sections:
+            raise ConfigError(f"{where}: `{section}` is not a known section.{nearest(section, known_sections)}")
     for section, group in SECTIONS.items():
-        check(group, values.get(section), f"{where}: {section}")
+        check(group, values[section], f"{where}: {section}")
+    for section in ("methods", "variants", "surgeries"):
+        check(Entries, values[section], f"{where}: {section}")
+    if values["variants"].get("base") != {}:
+        raise ConfigError(f"{where}: variants.base must be there and be {{}}; all other models are compared with it.")
     _check_methods(values, where)
     for name, own in values["surgeries"].items():
         check(config.Surgery, own, f"{where}: surgeries.{name}")
-    base = {section: values[section] for section in VARIANT_SECTIONS}
+    of_a_run = {**values, "data": {key: values["data"][key] for key in config.RunData.model_fields}}
+    base = {section: of_a_run[section] for section in VARIANT_SECTIONS}
     for name, delta in values["variants"].items():
         changed, _ = with_delta(base, delta, name)
         for section, own in changed.items():
-            check(SECTIONS[section], own, f"{where}: variants.{name}: {section}")
+            check(config.RunData if section == "data" else SECTIONS[section], own, f"{where}: variants.{name}: {section}")
     donors = [*values["methods"], *values["variants"]]
     known = {"sources": ("methods and variants", donors), "surgeries": ("surgeries", list(values["surgeries"]))}
     for part in config.GROUPS:
@@ -114,14 +129,22 @@ def check_values(values: Mapping[str, Any], where: str) -> None:
                     raise ConfigError(f"{place}, which is not among {what}.{nearest(name, allowed)}")
     grid(values)
 
+    from translab_dvc.rehearsal import rehearse
+
+    rehearse(of_a_run, where)
+
 
 def _check_methods(values: Mapping[str, Any], where: str) -> None:
     from translab.pretraining import options  # a method's module brings PyTorch along, which no other command here needs
 
     for name, entry in values["methods"].items():
         place = f"{where}: methods.{name}"
-        method, own, _ = method_values(name, entry, {**values, "data": DATA_OF_A}, where)
+        for section in METHOD_SECTIONS.keys() & entry.keys():
+            check(dict[str, Any], entry[section], f"{place}.{section}")
+        method, own, changed = method_values(name, entry, {**values, "data": DATA_OF_A}, where)
         check(options(method, place), own, place)
+        if changed["data"]["add_a"]:
+            raise ConfigError(f"{place}.data.add_a is true, but a method is trained on A as it is; leave it out.")
 
 
 def committed(root: Path) -> str:

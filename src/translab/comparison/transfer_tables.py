@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from translab.comparison.results import BASE
@@ -53,22 +53,33 @@ def initialisations(transfers: Sequence[Record], ablations: Sequence[Record]) ->
     """(what it starts from, record): scratch and its controls, random layers, then each method at its own depth.
 
     A method's own depth is the deepest that was trained on the ladder that takes most of it: both sides, else its one side.
-    Random layers stand there also at depth 1, as random embeddings.
+    Random layers stand there at every ladder and depth at which a method stands, since only they are its control (random
+    embeddings of both sides are none for word vectors of one), and at their own and at depth 1 in any case.
     """
     rows: list[tuple[str, Record]] = [("scratch", record) for record in ablations if record["name"] == BASE]
     for record in ablations:
         axes = (record["axis"] or "").split("+")
         rows.extend((what, record) for axis, what in CONTROLS.items() if axis in axes)
     donors = [record for record in transfers if record["kind"][0] in "AR"]
-    for source in sorted(dict.fromkeys(record["method"] for record in donors), key=lambda name: not _random(name, donors)):
-        own = [record for record in donors if record["method"] == source]
-        ladders = {record["ladder"] for record in own}
-        ladder = "joint" if "joint" in ladders else "encoder" if "encoder" in ladders else "decoder"
-        deepest = max(record["shallow_layers"] for record in own if record["ladder"] == ladder)
-        for depth in sorted({1, deepest} if _random(source, own) else {deepest}):
-            what = ("random embeddings" if depth == 1 else "random layers") if _random(source, own) else source
-            rows.extend((what, record) for record in own if (record["ladder"], record["shallow_layers"]) == (ladder, depth))
+    sources = sorted(dict.fromkeys(record["method"] for record in donors), key=lambda name: not _random(name, donors))
+    own = {source: _own_place(record for record in donors if record["method"] == source) for source in sources}
+    for source in sources:
+        ladder, deepest = own[source]
+        places = {(1, ladder), (deepest, ladder), *((depth, name) for name, depth in own.values())}
+        for depth, name in sorted(places) if _random(source, donors) else [(deepest, ladder)]:
+            what = ("random embeddings" if depth == 1 else "random layers") if _random(source, donors) else source
+            here = [record for record in donors if (record["ladder"], record["shallow_layers"]) == (name, depth)]
+            rows.extend((what, record) for record in here if record["method"] == source)
     return rows
+
+
+def _own_place(records: Iterable[Record]) -> tuple[str, int]:
+    """Ladder and depth at which a source stands beside the others."""
+    depths: dict[str, int] = {}
+    for record in records:
+        depths[record["ladder"]] = max(record["shallow_layers"], depths.get(record["ladder"], 0))
+    ladder = next(name for name in ("joint", "encoder", "decoder") if name in depths)
+    return ladder, depths[ladder]
 
 
 def _random(source: str, records: Sequence[Record]) -> bool:

@@ -60,8 +60,24 @@ def _sentence(group: Any, error: ValidationError, where: str) -> str:
         return f"{place} is missing; give it a value."
     if kind == "value_error":
         return f"{place}: {first['ctx']['error']!s}."
-    found = f"found {first['input']!r}"
-    return f"{place}: {first['msg'].lower()}, {found}."
+    if kind in ("dict_type", "model_type"):
+        given = "empty" if first["input"] is None else repr(first["input"])
+        return f"{place} is {given}; give its values by name."
+    if kind == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME_PATTERN:
+        return f"{place.removesuffix('.[key]')}: {first['input']!r} is no name; take small letters, digits and single hyphens."
+    messages = [str(first["msg"])]
+    branches = [other for other in error.errors() if _is_other_branch(group, first["loc"], other["loc"])]
+    if branches:
+        place = place.removesuffix(f".{first['loc'][-1]}")
+        messages += [str(other["msg"]).removeprefix("Input should be ") for other in branches]
+    return f"{place}: {' or '.join(messages).lower()}, found {first['input']!r}."
+
+
+def _is_other_branch(group: Any, first: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    """Whether two errors are about one value that may be of several types: pydantic names the type last."""
+    if not first or first == other or first[:-1] != other[:-1] or isinstance(first[-1], int):
+        return False
+    return not _keys_at(group, first[:-1])
 
 
 def _keys_at(group: Any, path: tuple[int | str, ...]) -> list[str]:

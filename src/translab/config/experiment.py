@@ -15,7 +15,8 @@ class Data(Values):
     a: Name = Field(description="corpus of task A, on which models are pretrained: an entry of corpora.yaml")
     b: Name = Field(description="corpus of task B, on which models are fine-tuned and compared: an entry of corpora.yaml")
     training_pairs: PositiveInt | Literal["all"] = Field(
-        description="training pairs of B that a run may use; the subset is drawn by the run's seed"
+        description="training pairs of B that a run may use; the subset is drawn by the run's seed (a method reads all of A, "
+        "unless its entry says otherwise)"
     )
     add_a: bool = Field(description="train on A's training pairs together with B's; both must have the same languages")
 
@@ -151,17 +152,26 @@ class Sweep(Values):
     """Lists that only expand the grid; no training stage reads them."""
 
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
-    words: Points = Field(description="sources that have word vectors alone; they enter the source embedding")
+    words: Points = Field(description="depths counted on the encoder, for sources that have an embedding alone: depth 1")
     encoder: Points = Field(description="depths counted on the encoder")
+    whole: Points = Field(description="depths counted on the encoder, for sources of which other depths are asked")
     decoder: Points = Field(description="depths counted on the decoder")
     joint: Points = Field(description="the same depth of encoder and decoder")
-    curve: Points = Field(description="the same, with surgeries that take less of B")
+    curve: Points = Field(description="the same depth of encoder and decoder, with surgeries that take less of B")
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Sweep:
+        twice = [seed for seed in self.seeds if self.seeds.count(seed) > 1]
+        if twice:
+            raise ValueError(f"seed {twice[0]} stands twice in seeds {self.seeds}; each seed trains every model once")
+        return self
 
 
 Ladder = Literal["encoder", "decoder", "joint"]
 GROUPS: dict[str, Ladder] = {
     "words": "encoder",
     "encoder": "encoder",
+    "whole": "encoder",
     "decoder": "decoder",
     "joint": "joint",
     "curve": "joint",

@@ -28,7 +28,7 @@ from translab.models.kernels import PADDING
 from translab.models.translator import Translator
 from translab.text.batching import Examples, bucketed, pad
 
-SENTENCES = 200
+SENTENCES = 60
 """How many sentences are measured, evenly spaced in the test set."""
 
 TOKENS = 500

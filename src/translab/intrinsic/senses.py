@@ -1,20 +1,25 @@
-"""Does a vector tell the senses of one form apart? For each form, the AUC of the cosine of two occurrences: pairs of the same
-sense against pairs of different senses.
+"""Does a vector tell the senses of one form apart: is an occurrence nearer to those in its own sense than to the others?
 
-The occurrences lie in two folds that share no clue word and no construction within a form (corpora/phrasebook). Only pairs
-across the folds count, so that being alike in clue or construction is no help: what the pair shares is the sense. And only
-pairs that are written alike count (`bats` with `bats`): inflection is not what is asked for.
+After Peters et al. 2018, "Deep Contextualized Word Representations", section 5.3, where a word takes the sense whose average
+representation is nearest. The occurrences lie in two folds that share no clue word and no construction within a form
+(corpora/phrasebook), and an occurrence is only compared with those of the other fold, so that being alike in clue or
+construction is no help: what is left to share is the sense. For an occurrence x in one fold, over the other fold's occurrences
+that are written alike (`bats` with `bats`: inflection is not what is asked for),
+
+    score(x) = mean cos(x, y: first sense) − mean cos(x, y: second sense)
+
+and the AUC is how often an occurrence in the first sense scores above one in the second; the mean of both folds is the form's.
 
     contextual     the states at the word's types, mean
-    static         the word's static vector: equal where it is written alike, so that every pair is a tie and the AUC 0.5
+    static         the word's static vector: equal where it is written alike, so that every score is 0 and the AUC 0.5
     context_mean   the mean of the static vectors of the sentence's other types: what a bag of words knows of the sense
 
-Shapes: N occurrences · D width.
+Shapes: N occurrences · D width · P occurrences of one fold, Q of the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +36,11 @@ from translab.evaluation.errors import EvaluationError
 from translab.files import read_table
 from translab.intrinsic.auc import auc
 from translab.intrinsic.truth import encoded
-from translab.intrinsic.vectors import contextual_vectors, cosines, static_vectors
+from translab.intrinsic.vectors import DECIMALS, contextual_vectors, cosines, static_vectors
 from translab.pretraining.objective import Contextual
 
-SHOWN = "bank"
-"""The form that the figure shows for every method, chosen before anything was measured; without it the first."""
+SHOWN = "bat"
+"""The form that the figure shows for every method, chosen for its unlike senses, not for its figures; without it the first."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def read_occurrences(path: Path, tokenizer: Tokenizer, longest: int) -> Occurren
         longest: types that the model has room for.
 
     Raises:
-        EvaluationError: if a sentence is too long for the model, or a form lacks pairs of the same or of different senses.
+        EvaluationError: if a sentence is too long for the model, or a form lacks a sense in a fold.
     """
     table = read_table(path).to_pydict()
     encodings = encoded(path, table["source"], tokenizer, longest)
@@ -85,10 +90,9 @@ def read_occurrences(path: Path, tokenizer: Tokenizer, longest: int) -> Occurren
         [tokens_of_span(encoding, start, end) for encoding, start, end in spans],
     )
     for form in dict.fromkeys(found.forms):
-        _, _, same, different = _across(found, form)
-        if not (same.any() and different.any()):
+        if any(not (mine.any() and not mine.all()) for _, _, _, mine in _folds(found, form)):
             raise EvaluationError(
-                f"{path}: `{form}` needs pairs of the same and of different senses, written alike, across folds 0 and 1; "
+                f"{path}: `{form}` needs occurrences of both senses, written alike, in both folds, 0 and 1; "
                 f"give each sense occurrences in both."
             )
     return found
@@ -98,20 +102,38 @@ def separation(occurrences: Occurrences, vectors: Tensor) -> dict[str, float]:
     """AUC of each form, given the occurrences' vectors [N, D]."""
     found = {}
     for form in dict.fromkeys(occurrences.forms):
-        one, other, same, different = _across(occurrences, form)
-        similarity = cosines(vectors[one], vectors[other])
-        found[form] = auc(similarity[same], similarity[different])
+        areas = []
+        for queries, others, comparable, mine in _folds(occurrences, form):
+            similarity = cosines(vectors[queries], vectors[others])  # [P, Q]
+            means = [(similarity * sense).sum(1) / sense.sum(1) for sense in comparable]
+            scores = np.round(means[0] - means[1], DECIMALS)  # [P]
+            areas.append(auc(scores[mine], scores[~mine]))
+        found[form] = sum(areas) / len(areas)
     return found
 
 
-def _across(occurrences: Occurrences, form: str) -> tuple[list[int], list[int], NDArray[Any], NDArray[Any]]:
-    """A form's rows in fold 0, those in fold 1, and which pairs of them are of the same and of different senses."""
+def _folds(
+    occurrences: Occurrences, form: str
+) -> Iterator[tuple[list[int], list[int], tuple[NDArray[Any], NDArray[Any]], NDArray[Any]]]:
+    """Each fold of a form against the other.
+
+    Yields:
+        the rows that are asked for: those which the other fold has in both senses, written alike; the rows of the other fold;
+        for each sense, which of these each row is compared with, [P, Q]; and which rows have the first sense, [P].
+    """
     rows = occurrences.rows(form)
-    one, other = ([row for row in rows if occurrences.folds[row] == fold] for fold in (0, 1))
-    words, senses = {row: occurrences.types(row) for row in rows}, occurrences.senses
-    pairs = [(words[first] == words[second], senses[first] == senses[second]) for first in one for second in other]
-    alike, same = np.array(pairs, dtype=bool).reshape(len(one), len(other), 2).transpose(2, 0, 1)
-    return one, other, alike & same, alike & ~same
+    first = occurrences.senses[rows[0]]
+    for fold in (0, 1):
+        asked = [row for row in rows if occurrences.folds[row] == fold]
+        others = [row for row in rows if occurrences.folds[row] != fold]
+        is_first = np.array([occurrences.senses[row] == first for row in others], dtype=bool)  # [Q]
+        alike = np.array(
+            [[occurrences.types(row) == occurrences.types(other) for other in others] for row in asked], dtype=bool
+        ).reshape(len(asked), len(others))
+        known = (alike & is_first).any(1) & (alike & ~is_first).any(1)  # [P]
+        queries = [row for row, is_known in zip(asked, known, strict=True) if is_known]
+        mine = np.array([occurrences.senses[row] == first for row in queries], dtype=bool)
+        yield queries, others, (alike[known] & is_first, alike[known] & ~is_first), mine
 
 
 def sense_vectors(occurrences: Occurrences, model: object, table: Tensor | None) -> dict[str, Tensor | None]:
