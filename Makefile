@@ -51,7 +51,7 @@ setup: $(RUN_STAMP) ## make .venv and install what the lock says (repro and test
 	@$(if $(TORCH),$(PIP) $(TORCH))
 
 repro: $(RUN_STAMP) ## bring every model, table and figure up to date
-	@$(if $(RECIPE),python -m translab_dvc.recipes apply $(RECIPE))
+	@python -m translab_dvc.recipes $(if $(RECIPE),apply $(RECIPE),check)
 	@python -m translab_dvc.repro $(if $(JOBS),--jobs $(JOBS))
 
 recipes: $(RUN_STAMP) ## list the recipes

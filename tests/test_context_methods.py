@@ -19,7 +19,7 @@ from translab.pretraining.gaps import guess_middle
 from translab.pretraining.masked import Masked
 from translab.pretraining.objective import Contextual, GapFiller, LanguageModel, Sentences, Side, Summarised, Vocabularies
 from translab.text import bpe
-from translab.text.bpe import CLS, END, PAD, SEP, SPECIALS, START
+from translab.text.bpe import CLS, END, PAD, SPECIALS, START
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,6 @@ def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> Vocabularies:
         ("contrastive", "source", {Contextual, Summarised}),
         ("elmo", "source", {LanguageModel, GapFiller, Contextual}),
         ("translation", "source", {Contextual}),
-        ("untrained", "source", {Contextual}),
     ],
 )
 def test_each_method_says_what_it_can_and_of_which_side(
@@ -173,9 +172,21 @@ def test_a_method_s_own_values_are_checked(vocabularies: Vocabularies) -> None:
 def test_the_summary_of_a_masked_language_model_is_the_state_of_cls(vocabularies: Vocabularies) -> None:
     objective = make(vocabularies, "masked")
     assert isinstance(objective, Masked)
-    states = objective.network.encoder(torch.tensor([[CLS, *SENTENCES[0], SEP]]))[0]
-    torch.testing.assert_close(objective.summaries(SENTENCES[:1])[0], states[0])
-    torch.testing.assert_close(objective.states(SENTENCES[:1])[0], states[1:-1])
+    for sentence, summary, given in zip(SENTENCES, objective.summaries(SENTENCES), objective.states(SENTENCES), strict=True):
+        states = objective.network.encoder(torch.tensor([[*sentence, END, CLS]]))[0]
+        torch.testing.assert_close(summary, states[-1])
+        torch.testing.assert_close(given, states[:-2])
+
+
+def test_a_masked_language_model_reads_its_types_where_the_translation_model_will(vocabularies: Vocabularies) -> None:
+    for source_end in (True, False):
+        batch = {"tokens": 100, "source_end": source_end}
+        masked, translation = (
+            build(toy.run(method=method, method_values=own, batch=batch), vocabularies, torch.Generator())
+            for method, own in (("masked", {"rate": 0.3}), ("translation", {}))
+        )
+        read, later = (objective.examples(["ba do ki"], ["BA"]).source[0] for objective in (masked, translation))
+        assert read == [*later, CLS]
 
 
 # causal
@@ -220,16 +231,10 @@ def test_a_causal_language_model_is_the_decoder_with_silent_cross_attention(voca
     torch.testing.assert_close(model.decode(target, model.encode(source), source), objective.network.decoder(target))
 
 
-# translation and its control
+# translation
 
 
 def test_the_states_of_a_translation_model_are_its_encoder_s(vocabularies: Vocabularies) -> None:
     objective = make(vocabularies, "translation")
     states = objective.network.encoder(torch.tensor([[*SENTENCES[0], END]]))[0, :-1]
     torch.testing.assert_close(objective.states(SENTENCES[:1])[0], states)
-
-
-def test_the_control_is_a_translation_model_s_first_values_with_nothing_to_train(vocabularies: Vocabularies) -> None:
-    control, model = make(vocabularies, "untrained").network, make(vocabularies, "translation").network
-    assert not any(parameter.requires_grad for parameter in control.parameters())
-    assert all(control.state_dict()[name].equal(tensor) for name, tensor in model.state_dict().items())

@@ -17,7 +17,7 @@ from translab.pretraining.objective import Vocabularies
 from translab.pretraining.translation import Translation
 from translab.text import bpe
 from translab.text.batching import collate
-from translab.text.bpe import CLS, END, MASK, PAD, SEP, SPECIALS, START
+from translab.text.bpe import CLS, END, MASK, PAD, SPECIALS, START
 from translab.training.schedule import rate_factor
 
 
@@ -59,8 +59,8 @@ def test_the_translation_loss_is_cross_entropy_with_label_smoothing(vocabularies
 def test_masking_hides_the_right_share_in_three_ways_and_never_a_special() -> None:
     rate, types, rows = 0.15, 1000, 400
     body = torch.randint(len(SPECIALS), types, (rows, 40), generator=seeded())
-    ends = torch.full((rows, 1), CLS), torch.full((rows, 1), SEP), torch.full((rows, 3), PAD)
-    source = torch.cat([ends[0], body, ends[1], ends[2]], 1)
+    ends = torch.full((rows, 1), END), torch.full((rows, 1), CLS), torch.full((rows, 3), PAD)
+    source = torch.cat([body, *ends], 1)
     shown, chosen = mask(source, rate, types, seeded())
     assert chosen.sum(1).eq(math.ceil(40 * rate)).all(), "the same number in each sentence"
     assert not chosen[source < len(SPECIALS)].any(), "a special is never chosen"
@@ -74,8 +74,8 @@ def test_masking_hides_the_right_share_in_three_ways_and_never_a_special() -> No
 
 
 def test_a_short_sentence_has_a_gap_too() -> None:
-    _, chosen = mask(torch.tensor([[CLS, 9, SEP]]), 0.15, 20, seeded())
-    assert chosen.tolist() == [[False, True, False]]
+    _, chosen = mask(torch.tensor([[9, END, CLS]]), 0.15, 20, seeded())
+    assert chosen.tolist() == [[True, False, False]]
 
 
 def test_the_cloze_measure_hides_the_same_types_each_time(vocabularies: Vocabularies) -> None:
@@ -84,7 +84,7 @@ def test_the_cloze_measure_hides_the_same_types_each_time(vocabularies: Vocabula
     objective.network.eval()
     batch = collate(objective.examples(["ba do ki", "lu me"], ["", ""]), [0, 1])
     assert objective.measure(batch) == objective.measure(batch)
-    assert batch.source[0, 0] == CLS
+    assert batch.source[0, -1] == CLS
 
 
 def test_an_unknown_method_is_named(vocabularies: Vocabularies) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ import safetensors.torch
 import torch
 
 import toy
+from contextual import OPTIONS
 from translab.config import Run
 from translab.files import sha256
-from translab.pretraining.objective import Loss
+from translab.pretraining import METHODS, build
+from translab.pretraining.objective import Loss, Measure
 from translab.pretraining.translation import Translation
-from translab.runs import LAST, load_objective, load_weights
+from translab.runs import LAST, load_objective, load_vocabularies, load_weights
+from translab.seeds import stream
 from translab.text.batching import Batch
 from translab.training.fit import TrainingError
 from translab.training.train import train
@@ -172,7 +176,7 @@ def test_a_subset_is_drawn_by_the_runs_seed(trained: Train) -> None:
     with pytest.raises(TrainingError) as error:
         trained("run", toy.run(data={"training_pairs": 201}))
     assert str(error.value) == (
-        'params.yaml: data.training_pairs is 201, but toy has 200 training pairs; give at most that, or "all".'
+        'params.yaml: base asks for 201 training pairs, but toy has 200; give data.training_pairs at most that, or "all".'
     )
 
 
@@ -193,15 +197,38 @@ def test_dropout_in_transferred_layers_is_a_value(trained: Train) -> None:
 
 # ---- what is counted, what is not trained, what is released, what is added
 
-STAND_STILL = {"updates": 1, "warmup": 1, "learning_rate": 1.0e-30, "validate_every": 1, "weight_decay": 0.0}
+EVERY_METHOD: dict[str, dict[str, Any]] = {
+    **OPTIONS,
+    "ngram": {"order": 3, "side": "source"},
+    "nnlm": {"side": "source", "input": "embedding", "context": 3, "hidden": 12},
+    "cbow": {"side": "source", "window": 2, "objective": "negative-sampling", "negatives": 3},
+    "skipgram": {"side": "source", "window": 2, "objective": "negative-sampling", "negatives": 3},
+    "glove": {"side": "source", "window": 3, "exponent": 0.75, "ceiling": 20.0},
+    "onehot": {},
+}
+UNTRAINED = {"updates": 0}
 
 
 def pretrained(name: str, method: str, own: dict[str, Any], **changes: Any) -> Run:
     return toy.run(name=name, stage="pretrain", task="a", method=method, method_values=own, **changes)
 
 
+def measured_once(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """The one row of a run's history, and its metrics."""
+    with (folder / "history.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (row["step"], row["tokens"], row["learning_rate"]) == ("0", "0", "0.0")
+    assert (metrics["updates"], metrics["tokens"], metrics["best_step"], metrics["stopped_early"]) == (0, 0, 0, False)
+    assert metrics["best_valid_loss"] == metrics["last_valid_loss"] == float(row["valid_loss"]) < math.inf
+    assert len((folder / "samples.tsv").read_text().splitlines()) == 1 + 5
+    assert json.loads(folder.with_name(f"{folder.name}-cost.json").read_text())["tokens_per_second"] == 0
+    return row, metrics
+
+
+@pytest.mark.parametrize("updates", [12, 0])
 def test_a_method_counts_its_training_text_once_before_the_first_update(
-    trained: Train, monkeypatch: pytest.MonkeyPatch
+    trained: Train, monkeypatch: pytest.MonkeyPatch, updates: int
 ) -> None:
     seen: list[str] = []
     loss = Translation.loss
@@ -212,26 +239,57 @@ def test_a_method_counts_its_training_text_once_before_the_first_update(
 
     monkeypatch.setattr(Translation, "count", lambda self, training: seen.append(f"count {len(training)}"))
     monkeypatch.setattr(Translation, "loss", watched)
-    trained("run", toy.run(data={"training_pairs": 50}))
-    assert seen == ["count 50", *["update"] * 12]
+    trained("run", toy.run(data={"training_pairs": 50}, optimisation={"updates": updates}))
+    assert seen == ["count 50", *["update"] * updates]
 
 
-def test_a_network_with_nothing_to_train_is_measured_once_and_kept(trained: Train) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_without_updates_keeps_its_first_values_and_is_measured_once(trained: Train, method: str) -> None:
     seen: list[int] = []
-    folder = trained("untrained", pretrained("untrained", "untrained", {}), log=lambda step, values: seen.append(step))
-    fresh = load_weights(trained("fresh", toy.run(optimisation=STAND_STILL)))
-    weights = load_weights(folder)
-    assert all(torch.allclose(weights[name], fresh[name], atol=1e-6) for name in weights), "it is what translation begins with"
-    with (folder / "history.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert (row["step"], row["tokens"], row["learning_rate"], seen) == ("0", "0", "0.0", [0])
-    assert float(row["valid_loss"]) > 1
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert (metrics["updates"], metrics["parameters"]["trainable"], metrics["stopped_early"]) == (0, 0, False)
-    assert set(metrics["frozen"]) == set(weights), "nothing moved"
-    assert len((folder / "samples.tsv").read_text().splitlines()) == 1 + 5
-    cost = json.loads(folder.with_name("untrained-cost.json").read_text())
-    assert cost["tokens_per_second"] == 0
+    run = pretrained("untrained", method, EVERY_METHOD[method], optimisation=UNTRAINED)
+    folder = trained("untrained", run, log=lambda step, values: seen.append(step))
+    _, metrics = measured_once(folder)
+    assert seen == [0]
+    generator = torch.Generator().manual_seed(stream(run.seed, "initialisation"))
+    first, kept = build(run, load_vocabularies(folder), generator).network, load_weights(folder)
+    assert all(torch.equal(parameter, kept[name]) for name, parameter in first.named_parameters())
+    assert metrics["parameters"]["total"] == sum(parameter.numel() for parameter in first.parameters())
+    assert metrics["parameters"]["trainable"] == (0 if method == "onehot" else metrics["parameters"]["total"])
+    again = trained("again", run)
+    assert hashes(again) == hashes(folder)
+
+
+def test_a_network_with_nothing_to_train_is_measured_once_however_many_updates_it_has(trained: Train) -> None:
+    folder = trained("onehot", pretrained("onehot", "onehot", {}))
+    row, metrics = measured_once(folder)
+    assert float(row["valid_loss"]) == pytest.approx(math.log(23))
+    assert metrics["parameters"]["trainable"] == 0
+    assert set(metrics["frozen"]) == set(load_weights(folder)), "nothing moved"
+
+
+@pytest.mark.parametrize("surgery", ["frozen", "tuned", "gradual"])
+def test_a_fine_tuned_model_without_updates_is_what_it_was_given_and_fresh_otherwise(trained: Train, surgery: str) -> None:
+    donor = trained("donor", toy.run(seed=3))
+    run = toy.run(stage="finetune", transfer=transfer(2, surgery), optimisation=UNTRAINED)
+    folder = trained("run", run, donor)
+    _, metrics = measured_once(folder)
+    given, kept = load_weights(donor), load_weights(folder)
+    shallow = [name for name in given if name.startswith(("encoder.embedding.", "encoder.layers.0."))]
+    assert all(torch.equal(given[name], kept[name]) for name in shallow)
+    assert sorted(metrics["frozen"]) == ([] if surgery == "tuned" else sorted(shallow))
+    assert metrics["released"] == []
+    frozen = sum(given[name].numel() for name in metrics["frozen"])
+    assert metrics["parameters"]["trainable"] == metrics["parameters"]["total"] - frozen
+
+
+def test_an_untrained_network_whose_loss_is_not_a_number_writes_nothing(
+    trained: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Translation, "measure", lambda self, batch: Measure(math.inf, 0, 1))
+    with pytest.raises(TrainingError) as error:
+        trained("run", toy.run(optimisation=UNTRAINED))
+    assert str(error.value) == "training: the validation loss of a network that is not trained is inf."
+    assert not (tmp_path / "run").exists()
 
 
 def test_layers_are_released_one_after_the_other_the_uppermost_first(trained: Train) -> None:

@@ -317,7 +317,8 @@ def test_contextual_features_are_what_is_taken_at_depth_1_whatever_the_vocabular
 
 
 def test_what_cannot_be_transferred_is_refused_in_a_sentence() -> None:
-    nothing = Tokenizer(models.WordLevel({"<unknown>": 0}, "<unknown>"))
+    foreign = {string: number for number, string in enumerate([*bpe.SPECIALS, bpe.SPACE, "漢", "字"])}
+    nothing = Tokenizer(models.WordLevel(foreign, bpe.SPECIALS[bpe.UNK]))
     missing = "which depth {} of the {} ladder needs; choose a donor that has it, a smaller depth, or another ladder.".format
     tokens = {name: tensor for name, tensor in donated().items() if name == "encoder.embedding.tokens.weight"}
     assert refusal(model=nn.LSTM(2, 2)) == (

@@ -42,6 +42,7 @@ from translab.models.blocks import DecoderLayer, Embedding
 from translab.models.features import FeatureEmbedding
 from translab.models.kernels import PADDING
 from translab.models.transformer import Decoder, Encoder, Transformer
+from translab.text.bpe import SPACE, SPECIALS
 
 Ladder = Literal["encoder", "decoder", "joint"]
 Half = Literal["encoder", "decoder"]
@@ -203,17 +204,18 @@ def _value(model: Transformer, parameter: Tensor, name: str, donor: _Donor, tabl
     given = donor.tensors[name]
     half = name.partition(".")[0]
     side = SIDES[half]
-    theirs, ours = (tokenizer.get_vocab() for tokenizer in donor.vocabularies[side])
     is_table = parameter is getattr(model, half).embedding.tokens.weight
+    if not is_table and given.shape == parameter.shape:
+        return given
+    theirs, ours = (tokenizer.get_vocab() for tokenizer in donor.vocabularies[side])
     if given.shape != parameter.shape and not (is_table and theirs != ours and given.shape[1:] == parameter.shape[1:]):
         raise TransferError(
             f"{donor.name}: tensor `{name}` has shape {tuple(given.shape)}, the model needs {tuple(parameter.shape)}; "
             f"donor and model must agree in width, feed-forward width and maximum length."
         )
-    if not is_table:
-        return given
     shared = sorted(theirs.keys() & ours.keys())
-    if not shared:
+    # Every vocabulary has the special types and the space.
+    if not set(shared) - {*SPECIALS, SPACE}:
         raise TransferError(
             f"{donor.name}: no type of its {side} vocabulary is one of the model's, so there is no row to copy into `{name}`; "
             f"choose a donor whose {side} text is written in the same script."

@@ -7,7 +7,8 @@ A sentence is [START] x [END]; the forward direction predicts each type but the 
 share the character network Θ_x and the softmax Θ_s. What is handed on is everything but the softmax; the weights s and γ of the
 layers belong to the receiving model.
 
-Deviations: a full softmax instead of a sampled one; a context is one sentence, not running text; no label smoothing.
+Deviations: a full softmax instead of a sampled one; a context is one sentence, not running text; no label smoothing. Left out:
+given word vectors, such as those of cbow, in place of characters.
 
 Shapes: B sentences · S length, [START] and [END] included · P width of one direction · N predicted types · V vocabulary.
 """

@@ -1,16 +1,18 @@
 """Masked language model on the source side: BERT's cloze task (Devlin, Chang, Lee & Toutanova 2019, "BERT: Pre-training of Deep
 Bidirectional Transformers", section 3.1, task 1).
 
-A sentence is [CLS] x [SEP]. A share of its types (`rate`, 15 % in the paper) is to be predicted; of these 80 % are shown as
+A sentence is x [END] [CLS]: as the translation model reads it (without [END] where `batch.source_end` says so), and [CLS] behind
+it. A share of its types (`rate`, 15 % in the paper) is to be predicted; of these 80 % are shown as
 [MASK], 10 % as a random type and 10 % as they are. Specials are never chosen. The network predicts each chosen type from the
 final states of the encoder through a dense layer, GELU and layer normalisation (the paper's output head).
 
-Deviations: next-sentence prediction (section 3.1, task 2), and with it input of two sentences, is left out, pairs of dialogue
+Deviations: the paper has [CLS] x [SEP]; but the layers are to read x [END] in a translation model, so they learn what [END] is,
+and each type stands where it will stand there. Next-sentence prediction (section 3.1, task 2), and with it input of two sentences, is left out, pairs of dialogue
 turns as well: the sentences of a parallel corpus stand alone. So nothing trains [CLS] but the cloze task of the others. The
 number of chosen types is ⌈rate · n⌉ of the n types of each sentence instead of a coin for each, so that short sentences are
 never without a gap; the output projection is not tied to the embedding, as everywhere in this project.
 
-Shapes: B sentences · S length, [CLS] and [SEP] included · D width · N chosen types · V vocabulary.
+Shapes: B sentences · S length, [END] and [CLS] included · D width · N chosen types · V vocabulary.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from translab.models.transformer import Encoder
 from translab.pretraining.gaps import batches, best_ordinary, guess_middle, in_order
 from translab.pretraining.objective import Loss, Measure, Objective, Sentences, Side, Vocabularies
 from translab.text.batching import Batch, Examples
-from translab.text.bpe import CLS, MASK, SEP, SPECIALS, encode
+from translab.text.bpe import CLS, END, MASK, PAD, SPECIALS, encode
 
 SHOWN_AS_MASK = 0.8
 SHOWN_AS_RANDOM = 0.1
@@ -98,13 +100,14 @@ class Masked(Objective):
         self.tokenizer = vocabularies.source
         self.types = vocabularies.source.get_vocab_size()
         self.rate = check(Options, run.values.method, f"params.yaml: methods.{run.name}").rate
+        self.ends = [END, CLS] if run.values.batch.source_end else [CLS]
         self.smoothing = run.values.optimisation.label_smoothing
         self.network = MaskedLanguageModel(run.values.model, self.types, generator)
 
     def examples(self, sources: Sequence[str], targets: Sequence[str]) -> Examples:
-        """Sentences of the source side between [CLS] and [SEP]; the target side is not used."""
+        """Sentences of the source side with their ends; the target side is not used."""
         del targets
-        sentences = between_ends(encode(self.tokenizer, sources))
+        sentences = self._with_ends(encode(self.tokenizer, sources))
         return Examples(sentences, sentences)
 
     def loss(self, batch: Batch) -> Loss:
@@ -134,8 +137,8 @@ class Masked(Objective):
         """The most probable ordinary type at each gap, which is shown as [MASK]."""
         guesses: dict[int, int] = {}
         hidden = [[*ids[:gap], MASK, *ids[gap + 1 :]] for ids, gap in zip(sentences, gaps, strict=True)]
-        for rows, shown in batches(between_ends(hidden), self.network.output.weight.device):
-            places = torch.tensor([1 + gaps[row] for row in rows], device=shown.device)
+        for rows, shown in batches(self._with_ends(hidden), self.network.output.weight.device):
+            places = torch.tensor([gaps[row] for row in rows], device=shown.device)
             states = self.network.hidden(shown)[torch.arange(len(rows), device=places.device), places]  # [B, D]
             guesses |= zip(rows, best_ordinary(self.network.output(states)).tolist(), strict=True)
         return in_order(guesses)
@@ -143,22 +146,23 @@ class Masked(Objective):
     def states(self, sentences: Sentences) -> list[Tensor]:
         """The encoder's final state of each type, [S, D]."""
         vectors: dict[int, Tensor] = {}
-        for rows, shown in batches(between_ends(sentences), self.network.output.weight.device):
+        for rows, shown in batches(self._with_ends(sentences), self.network.output.weight.device):
             for row, state in zip(rows, self.network.encoder(shown), strict=True):
-                vectors[row] = state[1 : 1 + len(sentences[row])]
+                vectors[row] = state[: len(sentences[row])]
         return in_order(vectors)
 
     def summaries(self, sentences: Sentences) -> Tensor:
         """The encoder's final state of [CLS], [N, D]."""
         vectors: dict[int, Tensor] = {}
-        for rows, shown in batches(between_ends(sentences), self.network.output.weight.device):
-            vectors |= zip(rows, self.network.encoder(shown)[:, 0], strict=True)
+        for rows, shown in batches(self._with_ends(sentences), self.network.output.weight.device):
+            ends = (shown != PAD).sum(1) - 1  # [B]
+            states = self.network.encoder(shown)[torch.arange(len(rows), device=shown.device), ends]  # [B, D]
+            vectors |= zip(rows, states, strict=True)
         return torch.stack(in_order(vectors))
 
-
-def between_ends(sentences: Sentences) -> list[list[int]]:
-    """Sentences as the network reads them: [CLS] x [SEP]."""
-    return [[CLS, *ids, SEP] for ids in sentences]
+    def _with_ends(self, sentences: Sentences) -> list[list[int]]:
+        """Sentences as the network reads them."""
+        return [[*ids, *self.ends] for ids in sentences]
 
 
 def build(run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> Masked:

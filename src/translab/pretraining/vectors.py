@@ -1,7 +1,7 @@
 """What the methods with one vector for each type share: a table with the name of the Transformer's own, and their text.
 
 A sentence is read with its ends, [START] x [END], as types like others: so the vectors of the ends, which a translation model
-needs, are learned with the rest.
+needs, are learned with the rest; but nnlm only predicts [END], and hands on its first value.
 
 Shapes: D width · V vocabulary.
 """

@@ -18,6 +18,8 @@ from translab.config import ConfigError
 
 SPECIALS = ("[PAD]", "[UNK]", "[START]", "[END]", "[MASK]", "[CLS]", "[SEP]")
 PAD, UNK, START, END, MASK, CLS, SEP = range(len(SPECIALS))
+SPACE = "▁"
+"""Stands for the space before a word."""
 
 
 def train(texts: Iterable[str], types: int, where: str) -> Tokenizer:
@@ -32,7 +34,7 @@ def train(texts: Iterable[str], types: int, where: str) -> Tokenizer:
         ConfigError: if `types` has no room for the text's characters, or the text has no more pairs to merge.
     """
     texts = list(texts)
-    characters = {character for text in texts for character in text if not character.isspace()} | {"▁"}
+    characters = {character for text in texts for character in text if not character.isspace()} | {SPACE}
     least = len(SPECIALS) + len(characters)
     if types < least:
         raise ConfigError(
@@ -42,12 +44,12 @@ def train(texts: Iterable[str], types: int, where: str) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always"),
+            pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always"),
             pre_tokenizers.Punctuation("isolated"),
             pre_tokenizers.Digits(individual_digits=True),
         ]
     )
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme="always")
     # Text that happens to contain "[END]" is text, not the special type.
     tokenizer.encode_special_tokens = True
     trainer = trainers.BpeTrainer(vocab_size=types, special_tokens=list(SPECIALS), show_progress=False)

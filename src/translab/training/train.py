@@ -171,8 +171,8 @@ def _subset(pairs: Pairs, run: Run) -> Pairs:
     sources, targets = pairs
     if wanted > len(sources):
         raise TrainingError(
-            f"params.yaml: data.training_pairs is {wanted}, but {run.corpus} has {len(sources)} training pairs; "
-            f'give at most that, or "all".'
+            f"params.yaml: {run.name} asks for {wanted} training pairs, but {run.corpus} has {len(sources)}; "
+            f'give data.training_pairs at most that, or "all".'
         )
     rows = np.random.default_rng(stream(run.seed, "subset")).permutation(len(sources))[:wanted]
     return [sources[row] for row in rows], [targets[row] for row in rows]
