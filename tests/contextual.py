@@ -19,7 +19,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "contrastive": {"positives": "translation", "temperature": 0.1, "duplicate_overlap": 0.9},
     "elmo": {"features": FEATURES},
     "translation": {},
-    "untrained": {},
 }
 SENTENCES = [[9, 12, 8, 15], [10], [14, 11, 9, 13, 8, 16]]
 MANY = torch.randint(7, 23, (40, 6), generator=torch.Generator().manual_seed(8)).tolist()

@@ -118,17 +118,20 @@ def write_run(
     axis: str | None = None,
     transfer: dict[str, Any] | None = None,
     changes: dict[str, Any] | None = None,
+    method: str | None = None,
 ) -> None:
     """One run folder and its evaluation.
 
     `wrong` is the chance that a word of its output is wrong, None for a method that translates nothing; `changes` are values by
-    dotted path, those of the variant where there are none.
+    dotted path, those of the variant where there are none; `method` is that of a pretraining run that is not called like it.
     """
     chance = random.Random(f"{name} {seed}")
     floor = 0.6 + 3 * (0.3 if wrong is None else wrong) + chance.uniform(0, 0.05)
     folder = data / "runs" / name / str(seed)
     history = [_row(step, floor) for step in range(100, 1001 if seed != 3 else 901, 100)]
-    files.write_json(folder / "config.json", _config(name, seed, stage, axis, transfer, changes))
+    files.write_json(
+        folder / "config.json", _config(name, seed, stage, axis, transfer, changes) | ({"method": method} if method else {})
+    )
     best = min(history, key=lambda row: row["valid_loss"])
     metrics = {
         "seed": seed,

@@ -101,7 +101,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
     toy.write_text(folder / "text")
     masked = {"name": "masked", "stage": "pretrain", "method": "masked", "method_values": {"rate": 0.3}}
-    for name, about in (("base", {}), ("masked", masked)):
+    untrained = {"name": "untrained", "optimisation": {"updates": 0}}
+    for name, about in (("base", {}), ("masked", masked), ("untrained", untrained)):
         train(
             toy.run(**about),
             text=folder / "text",
@@ -203,6 +204,15 @@ def test_a_masked_model_has_a_loss_and_an_accuracy_but_no_translations(trained: 
     assert [path.name for path in folder.iterdir()] == ["scores.json"]
     scores = json.loads((folder / "scores.json").read_text())["test_sets"]["test"]
     assert set(scores) == {"sentences", "too_long", "loss", "perplexity", "accuracy"}
+
+
+def test_a_translation_model_that_was_not_trained_has_no_translations_either(trained: Path) -> None:
+    untrained, masked = (evaluated(trained, name, f"scores-of-{name}") for name in ("untrained", "masked"))
+    assert [path.name for path in untrained.iterdir()] == ["scores.json"]
+    scores, others = (json.loads((folder / "scores.json").read_text()) for folder in (untrained, masked))
+    assert set(scores) == set(others)
+    assert set(scores["test_sets"]["test"]) == set(others["test_sets"]["test"])
+    assert scores["test_sets"]["test"]["loss"] > 1
 
 
 def test_a_missing_run_is_named_and_nothing_is_written(trained: Path) -> None:

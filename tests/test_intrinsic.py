@@ -301,7 +301,7 @@ def test_only_occurrences_that_are_written_alike_are_compared(tokenizer: Tokeniz
 
 
 def test_an_occurrence_is_judged_by_the_mean_of_all_it_is_compared_with() -> None:
-    """One of the other fold's two occurrences in its own sense lies far off, so that single pairs would not tell the senses apart."""
+    """One of the other fold's two occurrences in each sense lies far off: single pairs would not tell the senses apart."""
     senses, folds = ["a", "b", "a", "a", "b", "b"], [0, 0, 1, 1, 1, 1]
     occurrences = Occurrences(["f"] * 6, senses, folds, [[7]] * 6, [[0]] * 6)
     angles = torch.tensor([0.0, 90.0, 0.0, 80.0, 90.0, 70.0]).deg2rad()
@@ -324,13 +324,20 @@ def test_the_forms_types_are_found_by_their_characters(tokenizer: Tokenizer, tmp
         assert bpe.decode(tokenizer, [[ids[place] for place in places]]) == ["bank"]
 
 
+def test_a_form_that_cannot_be_judged_is_left_out(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    lacking = [{**row, "form": "seen"} for row in sense_rows() if (row["sense"], row["fold"]) != ("bank/money", 1)]
+    occurrences = read_occurrences(senses_file(tmp_path, lacking + sense_rows()), tokenizer, LONGEST)
+    assert set(occurrences.forms) == {"bank"}
+    assert len(occurrences.forms) == len(occurrences.sentences) == len(occurrences.positions) == len(sense_rows())
+
+
 def test_a_damaged_file_of_senses_is_named(tokenizer: Tokenizer, tmp_path: Path) -> None:
     path = tmp_path / "senses.parquet"
     with pytest.raises(EvaluationError) as error:
         read_occurrences(senses_file(tmp_path, [row for row in sense_rows() if row["fold"] == 0]), tokenizer, LONGEST)
     assert str(error.value) == (
-        f"{path}: `bank` needs occurrences of both senses, written alike, in both folds, 0 and 1; "
-        f"give each sense occurrences in both."
+        f"{path}: no form has occurrences of both senses, written alike, in both folds, 0 and 1; "
+        f"give each sense more occurrences (`sense_occurrences` in corpora.yaml)."
     )
     with pytest.raises(EvaluationError) as error:
         read_occurrences(senses_file(tmp_path, sense_rows()), tokenizer, 5)

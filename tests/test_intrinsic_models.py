@@ -191,9 +191,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measured(folder: Path, method: str, text: str, values: dict[str, Any]) -> Path:
+def measured(folder: Path, method: str, text: str, values: dict[str, Any], **changes: Any) -> Path:
     """Results of a run with the method's first weights."""
-    run = toy.run(name=method, stage="pretrain", task="a", method=method, method_values=values)
+    run = toy.run(name=method, stage="pretrain", task="a", method=method, method_values=values, **changes)
     files = {side: folder / "tokenizer" / f"{side}.json" for side in toy.SIDES}
     vocabularies = Vocabularies(*(bpe.load(path) for path in files.values()))
     objective: Objective = build(run, vocabularies, torch.Generator().manual_seed(1))
@@ -241,7 +241,7 @@ def test_a_corpus_without_a_phrasebook_leaves_what_it_has_no_truth_for_null(prep
 
 
 def test_the_controls_know_nothing_that_was_learned(prepared: Path) -> None:
-    folder = measured(prepared, "untrained", "text", {})
+    folder = measured(prepared, "translation", "text", {}, optimisation={"updates": 0})
     assert {path.name for path in folder.iterdir()} == {"scores.json", "intrinsic.json", "senses.parquet"}
     untrained = read_json(folder / "intrinsic.json")
     assert [key for key in KEYS if untrained[key] is None] == ["language_model", "cloze", "sentences", "topics"]

@@ -247,6 +247,19 @@ def test_an_entry_of_methods_names_its_method_and_what_it_needs_otherwise() -> N
     assert values["batch"]["tokens"] != 9, "the values it starts from stay"
 
 
+def test_an_entry_without_updates_is_its_method_s_control_and_differs_in_nothing_else() -> None:
+    values = declared("pretrain", root=ROOT, method="translation")
+    values["methods"] = {
+        "trained": {"method": "translation"},
+        "control": {"method": "translation", "optimisation": {"updates": 0}},
+    }
+    trained, control = (pretraining(values, name, 1, LANGUAGES) for name in values["methods"])
+    assert control.values.optimisation.updates == 0
+    optimisation = control.values.optimisation.model_copy(update={"updates": trained.values.optimisation.updates})
+    same = control.values.model_copy(update={"optimisation": optimisation})
+    assert control.model_copy(update={"name": "trained", "values": same}) == trained
+
+
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
@@ -256,8 +269,8 @@ def test_an_entry_of_methods_names_its_method_and_what_it_needs_otherwise() -> N
         ),
         ({"rate": 0.15}, "params.yaml: methods.small.method is missing; give it a value."),
         (
-            {"method": "masked", "optimisation": {"updates": 0}},
-            "params.yaml: methods.small.optimisation.updates: input should be greater than or equal to 1, found 0.",
+            {"method": "masked", "optimisation": {"updates": -1}},
+            "params.yaml: methods.small.optimisation.updates: input should be greater than or equal to 0, found -1.",
         ),
     ],
 )

@@ -76,6 +76,23 @@ def test_every_recipe_is_valid_and_names_corpora_that_exist(name: str) -> None:
     assert {values["data"]["a"], values["data"]["b"]} <= set(read_yaml(ROOT / "corpora.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("recipe", "controls"),
+    [
+        ("smoke", {"untrained": "translation"}),
+        ("claims", {"untrained": "translation", "elmo-untrained": "elmo", "masked-untrained": "masked"}),
+    ],
+)
+def test_a_control_has_no_updates_and_is_otherwise_what_it_is_compared_with(recipe: str, controls: dict[str, str]) -> None:
+    methods = read_yaml(ROOT / "recipes" / f"{recipe}.yaml")["methods"]
+    assert {name for name, entry in methods.items() if entry.get("optimisation", {}).get("updates") == 0} == set(controls)
+    network = {
+        name: {key: value for key, value in entry.items() if key not in recipes.METHOD_SECTIONS}
+        for name, entry in methods.items()
+    }
+    assert all(network[control] == network[method] for control, method in controls.items())
+
+
 FROZEN_IS_WORDS = "x: surgeries.frozen.train: input should be 'never', 'always' or 'gradually', found False."
 
 

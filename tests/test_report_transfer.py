@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -17,13 +18,23 @@ import scipy.stats
 import scored
 import transferred
 from translab import files
-from translab.comparison import bodies, intrinsic, pretraining_section, transfer_tables, transfers
+from translab.comparison import (
+    bodies,
+    intrinsic,
+    ladder_section,
+    pretraining_section,
+    sense_controls,
+    transfer_tables,
+    transfers,
+)
+from translab.comparison.differences import differences
+from translab.comparison.evidence import gather
 from translab.comparison.report import Report, compare
-from translab.comparison.results import read_grid
+from translab.comparison.results import Cell, Run, read_grid
 from translab.comparison.rounding import shown
 from translab.comparison.shared import Shared
 from translab.comparison.testsets import read_test_sets
-from translab.comparison.thresholds import crossing, updates_to_threshold
+from translab.comparison.thresholds import crossing, told, updates_to_threshold
 
 SEEDS = [1, 2, 3]
 
@@ -63,12 +74,27 @@ def section(report: Report, name: str) -> str:
         ("untrained-encoder-3-frozen", "encoder", "RnB"),
         ("untrained-encoder-3-tuned", "encoder", "RnB+"),
         ("causal-decoder-3-frozen", "decoder", "AnB"),
+        ("onehot-encoder-1-tuned", "encoder", "one-hot"),
     ],
 )
 def test_a_transfer_is_named_as_in_the_paper(report: Report, name: str, ladder: str, kind: str) -> None:
     found = record(report, "transfer", name)
     assert (found["ladder"], found["kind"]) == (ladder, kind)
     assert found["frozen"] == (found["train"] == "never")
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ({"method": "elmo", "features": 1, "optimisation": {"updates": 0}}, "RnB"),
+        ({"method": "translation", "optimisation": {"updates": 10}}, "AnB"),
+        ({"method": "translation", "optimisation": {"learning_rate": 0.1}}, "AnB"),
+        ({"method": "onehot"}, "one-hot"),
+    ],
+)
+def test_a_donor_is_random_if_its_entry_asks_for_no_updates(entry: dict[str, Any], kind: str) -> None:
+    assert transfers.kind({"source": "donor", "train": "never"}, {"donor": entry, "untrained": {"method": "cbow"}}) == kind
+    assert transfers.kind({"source": "untrained", "train": "never"}, {"untrained": {"method": "cbow"}}) == "AnB", "only a name"
 
 
 def test_a_name_says_what_was_transferred_even_if_its_parts_have_hyphens() -> None:
@@ -94,6 +120,7 @@ def test_each_ladder_is_a_figure_with_a_line_a_kind_and_scratch_beside_it(report
     for name in ("translation-encoder-3-frozen", "base-encoder-1-tuned"):
         mean = shown(record(report, "transfer", name)["scores"]["bleu"]["mean"], "bleu")
         assert mean in encoder, "the description has every mean"
+    assert "one-hot" not in encoder, "nothing was learned from A, and nothing is random"
     assert 'class="baseband"' in encoder, "scratch has its interval"
     assert encoder.count('class="bar hue-a hollow"') == len(transferred.DEPTHS), "one interval a point"
 
@@ -113,6 +140,8 @@ def test_initialisations_stand_side_by_side_at_their_own_depth(report: Report) -
         ["random embeddings", "encoder 1", "tuned"],
         ["random layers", "encoder 3", "frozen"],
         ["random layers", "encoder 3", "tuned"],
+        ["onehot", "encoder 1", "frozen"],
+        ["onehot", "encoder 1", "tuned"],
         ["translation", "joint 3", "frozen"],
         ["translation", "joint 3", "tuned"],
         ["translation", "joint 3", "unfrozen gradually"],
@@ -140,6 +169,101 @@ def test_every_initialisation_has_random_layers_of_its_own_ladder_and_depth_besi
         places[what.startswith("random")].append((found["ladder"], found["shallow_layers"]))
     assert set(places[False]) == {("encoder", 1), ("encoder", 3), ("decoder", 3), ("joint", 3)}
     assert places[True] == [("encoder", 1), ("joint", 1), ("decoder", 3), ("encoder", 3), ("joint", 3)]
+
+
+def test_several_untrained_donors_are_told_apart() -> None:
+    at = [("untrained", "RnB", 1), ("untrained", "RnB", 2), ("elmo-untrained", "RnB", 1), ("elmo", "AnB", 1)]
+    records = [
+        {"method": method, "kind": kind, "ladder": "encoder", "shallow_layers": depth, "train": "never"}
+        for method, kind, depth in at
+    ]
+    assert [what for what, _ in transfer_tables.initialisations(records, [])] == [
+        "random embeddings (untrained)",
+        "random layers (untrained)",
+        "random embeddings (elmo-untrained)",
+        "elmo",
+    ]
+
+
+def test_the_control_of_a_donor_of_one_depth_is_no_line_of_the_ladder(report: Report) -> None:
+    records = copy.deepcopy(report.json["transfer.json"])
+    records += [
+        entry | {"name": f"elmo-{entry['name']}", "method": "elmo-untrained"}
+        for entry in records
+        if entry["method"] == "untrained" and entry["shallow_layers"] == 1
+    ]
+    panels = ladder_section.contents(records, report.json["ablations.json"], "bleu", {"train": 6010})["panels"]
+    figure = next(panel["figure"] for panel in panels if panel["name"] == "encoder-translation")
+    assert "elmo" not in figure
+    assert ">RnB</text>" in figure
+
+
+def test_the_controls_of_scratch_say_what_they_changed() -> None:
+    def variant(name: str, axis: str | None, value: str | None, pairs: int | str = "all") -> dict[str, Any]:
+        return {"name": name, "axis": axis, "value": value, "training_pairs": pairs}
+
+    ablations = [
+        variant("base", None, None),
+        variant("fewer-updates", "optimisation.updates", "300"),
+        variant("with-both-tasks", "data.add_a+optimisation.updates", "true, 1100"),
+        variant("with-few", "data.training_pairs+optimisation.updates", "100, 300", 100),
+        variant("heads-1", "model.heads", "1"),
+    ]
+    rows = [(what, found["name"]) for what, found in transfer_tables.initialisations([], ablations)]
+    assert rows == [
+        ("scratch", "base"),
+        ("scratch, 300 updates", "fewer-updates"),
+        ("scratch, trained on A and B together, 1,100 updates", "with-both-tasks"),
+    ]
+
+
+def test_models_on_fewer_pairs_are_neither_compared_with_the_base_nor_counted_in_its_family(
+    report: Report, written: Path
+) -> None:
+    evidence = gather(read_grid(transferred.names(), SEEDS, written), "test", 50, 1)
+    for file in ("ablations", "transfer"):
+        entries = report.json[f"{file}.json"]
+        whole = [entry["name"] for entry in entries if entry["training_pairs"] == "all"]
+        expected = differences(whole, evidence, "bleu", 0.95)
+        assert {entry["name"]: entry["difference"] for entry in entries if entry["difference"]} == expected
+    for file, name in (("ablations", "pairs-100"), ("transfer", "translation-joint-3-tuned-100")):
+        assert record(report, file, name)["difference"] is None
+        row = next(line for line in report.text[f"{file}.md"].splitlines() if line.startswith(f"| {name} |"))
+        assert [cell.strip() for cell in row.split("|")[4:7]] == ["–", "–", "–"], "vs base, its interval, its word"
+    assert record(report, "transfer", "translation-joint-3-tuned-100")["against_scratch"]["word"]
+    on_splits = {entry["name"]: entry["difference"] for entry in report.json["probes.json"] if entry["set"] == "test"}
+    assert on_splits["pairs-100"] is None
+    assert on_splits["lstm"] == record(report, "ablations", "lstm")["difference"]
+    assert "ablation-data-training_pairs.svg" not in report.figures
+
+
+def test_a_model_that_translated_nothing_stands_in_the_tables_without_a_score(written: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(written, tmp_path / "data")
+    for seed in SEEDS:
+        scored.write_run(data, "no-updates", seed, "ablate", scored.pairs(10, 1), None)
+    made = compare(transferred.values(SEEDS, resamples=50), [*transferred.names(), ("no-updates", "ablate")], [], data)
+    assert record(made, "ablations", "no-updates")["scores"].keys() <= {"loss"}
+    assert "no-updates" not in {entry["name"] for entry in made.json["probes.json"]}
+
+
+def test_without_a_run_of_the_base_nothing_is_compared_with_it(written: Path, tmp_path: Path) -> None:
+    shutil.copytree(written, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "runs" / "base")
+    broken = compare(transferred.values(SEEDS, resamples=20), transferred.names(), [], tmp_path / "data")
+    assert {entry["difference"] and 1 for file in ("ablations", "transfer") for entry in broken.json[f"{file}.json"]} == {None}
+    assert "senses.svg" in broken.figures
+
+
+def test_surgeries_that_differ_in_dropout_alone_are_two_lines(report: Report) -> None:
+    records = copy.deepcopy(report.json["transfer.json"])
+    quiet = [
+        entry | {"surgery": f"quiet-{entry['surgery']}", "dropout": False}
+        for entry in records
+        if entry["name"].startswith("translation-joint-3-tuned")
+    ]
+    shown_pairs = ladder_section.contents([*records, *quiet], report.json["ablations.json"], "bleu", {"train": 6010})["pairs"]
+    lines = [title for title in shown_pairs["table"].columns if title.startswith("translation") and "vs" not in title]
+    assert lines == ["translation, joint 3, tuned", "translation, joint 3, quiet-tuned"]
 
 
 def test_the_learning_curve_compares_with_scratch_on_as_many_pairs(report: Report) -> None:
@@ -173,7 +297,7 @@ def history(*losses: float) -> list[dict[str, float]]:
     [
         ((3.0, 2.0, 1.0), 1.5, 250.0),
         ((3.0, 2.0, 1.0), 2.0, 200.0),
-        ((3.0, 2.0, 1.0), 3.5, 100.0),
+        ((3.0, 2.0, 1.0), 3.5, None),
         ((3.0, 2.0, 1.0), 0.9, None),
         ((3.0, 1.0, 2.0, 0.5), 1.5, 175.0),
         ((), 1.0, None),
@@ -218,11 +342,24 @@ def test_a_censored_seed_is_never_averaged_away(small: Path) -> None:
     assert (whole["mean"], whole["reached"], whole["seeds"], whole["beyond"]) == (166, 3, 3, None)
     assert whole["interval"][0] < 166 < whole["interval"][1]
     assert (censored["mean"], censored["interval"]) == (None, None)
-    assert (censored["reached"], censored["seeds"], censored["beyond"]) == (1, 3, 200)
+    assert (censored["reached"], censored["seeds"], censored["late"], censored["beyond"]) == (1, 3, 2, 200)
+    assert (censored["early"], censored["within"]) == (0, None)
     assert censored["raw"] == [None, 167, None]
     assert found["base"]["reached"] == 2, "the threshold is a mean: a seed of the base lies above it"
     report = compare(scored.values(SEEDS, ["base", "heads-1", "heads-2"], 20), [*names, ("translation", "pretrain")], [], small)
     assert record(report, "ablations", "heads-2")["updates_to_threshold"] == censored
+
+
+def test_a_seed_below_the_threshold_at_its_first_validation_is_censored_too(small: Path) -> None:
+    write_losses(small, "heads-1", {1: [0.9, 0.5], 2: [1.5, 0.5], 3: [0.7, 0.5]})
+    write_losses(small, "heads-2", {1: [0.9, 0.5], 2: [1.5, 1.4], 3: [1.5, 0.5]})
+    found = updates_to_threshold(read_grid([(name, "ablate") for name in ("base", "heads-1", "heads-2")], SEEDS, small), 0.95)
+    early, both = found["heads-1"], found["heads-2"]
+    assert early["raw"] == [None, 150, None], "the first validation's update is a bound"
+    assert (early["mean"], early["interval"], early["reached"], early["early"], early["within"]) == (None, None, 3, 2, 100)
+    assert told(early) == "≤ 100 (2 of 3 seeds)"
+    assert both["reached"] == 2
+    assert told(both) == "≤ 100 (1 of 3 seeds), > 200 (1 of 3 seeds)"
 
 
 def test_censored_runs_are_named_in_the_table(report: Report) -> None:
@@ -230,7 +367,7 @@ def test_censored_runs_are_named_in_the_table(report: Report) -> None:
     assert frozen["mean"] is None
     rows = report.text["transfer.md"].splitlines()
     row = next(line for line in rows if line.startswith("| random layers | encoder 3 | frozen"))
-    assert f"> {frozen['beyond']:,} ({frozen['reached']} of 3 seeds)" in row
+    assert f"> {frozen['beyond']:,} ({3 - frozen['reached']} of 3 seeds)" in row
     tuned = record(report, "transfer", "translation-joint-3-tuned")["updates_to_threshold"]
     low, high = tuned["interval"]
     row = next(line for line in rows if line.startswith("| translation | joint 3 | tuned"))
@@ -263,10 +400,90 @@ def test_intervals_of_sense_separation_cover_the_truth_over_seeds_and_words(word
     assert 0.92 <= covered / repetitions <= 0.995
 
 
-def test_contextual_vectors_lie_above_chance_and_static_ones_at_it(report: Report) -> None:
+def test_vectors_in_context_are_compared_with_their_controls_by_word_and_seed(report: Report) -> None:
     senses = {entry["name"]: entry["intrinsic"]["senses"] for entry in report.json["pretraining.json"]}
-    assert senses["translation"]["contextual"]["above_chance"] is True
-    assert senses["untrained"]["contextual"]["above_chance"] is False
+
+    def areas(name: str, vectors: str) -> Any:
+        made = [transferred.intrinsic(name, "any", seed)["senses"][vectors] for seed in SEEDS]
+        return np.array([[seed[word] for word in transferred.WORDS] for seed in made])
+
+    for key, control in (
+        ("minus_untrained", areas("untrained", "contextual")),
+        ("minus_context_mean", areas("masked", "context_mean")),
+    ):
+        table, found = areas("masked", "contextual") - control, senses["masked"][key]
+        parts = [table.mean(axis=1).var(ddof=1) / 3, table.mean(axis=0).var(ddof=1) / len(transferred.WORDS)]
+        freedom = sum(parts) ** 2 / (parts[0] ** 2 / 2 + parts[1] ** 2 / (len(transferred.WORDS) - 1))
+        expected = scipy.stats.t.interval(0.95, freedom, loc=table.mean(), scale=math.sqrt(sum(parts)))
+        assert found["estimate"] == pytest.approx(table.mean(), abs=6e-4)
+        assert found["interval"] == pytest.approx(expected, abs=6e-4)
+        assert found["raw"] == pytest.approx(table.mean(axis=1), abs=6e-4)
+    assert senses["masked"]["contextual"]["interval"][0] > 0.5, "above 0.5, and yet"
+    assert senses["masked"]["minus_context_mean"]["word"] == "no clear difference"
+    assert senses["translation"]["minus_context_mean"]["word"] == "better"
+    assert senses["translation"]["minus_untrained"]["word"] == "better"
+    assert senses["translation"]["minus_untrained"]["control"] == "untrained"
+    assert senses["causal"]["minus_context_mean"] is None, "it has no static vectors"
+    assert "minus_untrained" not in senses["untrained"]
+    assert "above_chance" not in senses["masked"]["contextual"]
+
+
+def test_the_controls_stand_beside_the_figure_of_senses(report: Report) -> None:
+    table = report.text["pretraining.md"].split("## Senses apart")[1].split("##")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()]
+    assert rows[0] == ["method", "AUC", "minus untrained encoder", "minus mean of its context"]
+    assert [row[0] for row in rows[2:]] == ["translation", "masked", "causal"]
+    found = record(report, "pretraining", "translation")["intrinsic"]["senses"]["minus_untrained"]
+    low, high = (shown(bound, "auc", sign=True) for bound in found["interval"])
+    assert rows[2][2] == f"{shown(found['estimate'], 'auc', sign=True)} ({low} to {high}), better"
+    page = section(report, "pretraining")
+    assert "must beat the controls, not 0.5" in page
+    assert rows[2][2] in page
+
+
+def measured_senses(name: str, method: str, contextual: float, around: float | None) -> Cell:
+    """A method with three seeds and three words, all of one AUC."""
+    cell = Cell(name, "pretrain")
+    for seed in SEEDS:
+        words = {word: contextual + 0.001 * seed * index for index, word in enumerate(("bank", "bat", "bill"))}
+        senses = {"contextual": words, "context_mean": around and dict.fromkeys(words, around), "static": None}
+        cell.runs[seed] = Run(name, seed, {"method": method}, {}, [], {}, [], [], {"senses": senses}, [])
+    return cell
+
+
+def test_a_method_is_compared_with_its_own_untrained_encoder_or_with_that_of_translation() -> None:
+    cells = [
+        measured_senses("elmo-untrained", "elmo", 0.6, None),
+        measured_senses("untrained", "translation", 0.5, None),
+        measured_senses("elmo", "elmo", 0.7, 0.6),
+        measured_senses("masked", "masked", 0.7, None),
+    ]
+    found = sense_controls.against_controls(cells, ["elmo-untrained", "untrained"], 0.95)
+    assert set(found) == {"elmo", "masked"}
+    assert (found["elmo"]["minus_untrained"]["control"], found["elmo"]["minus_untrained"]["estimate"]) == (
+        "elmo-untrained",
+        0.1,
+    )
+    assert (found["masked"]["minus_untrained"]["control"], found["masked"]["minus_untrained"]["estimate"]) == ("untrained", 0.2)
+    assert found["masked"]["minus_context_mean"] is None
+    measured = {"contextual": {"mean": 0.7, "interval": None}}
+    entries = [{"name": name, "intrinsic": {"senses": measured | senses}} for name, senses in found.items()]
+    table = pretraining_section.controls(entries)
+    column = table.columns.index("untrained encoder")
+    assert [row[column] for row in table.rows] == ["elmo-untrained", "untrained"]
+
+
+def test_without_an_untrained_method_senses_have_one_control() -> None:
+    cell = measured_senses("elmo", "elmo", 0.7, 0.6)
+    found = sense_controls.against_controls([cell], [], 0.95)["elmo"]
+    assert found["minus_untrained"] is None
+    measured = {"mean": 0.7, "interval": None}
+    table = pretraining_section.controls([{"name": "elmo", "intrinsic": {"senses": {"contextual": measured} | found}}])
+    assert table.columns == ["method", "AUC", "minus mean of its context"]
+
+
+def test_static_vectors_lie_at_chance(report: Report) -> None:
+    senses = {entry["name"]: entry["intrinsic"]["senses"] for entry in report.json["pretraining.json"]}
     assert (senses["cbow"]["static"]["mean"], senses["cbow"]["static"]["interval"]) == (0.5, [0.5, 0.5])
     assert set(senses["masked"]["contextual"]["words"]) == set(transferred.WORDS)
     drawn = report.figures["senses.svg"]
@@ -276,6 +493,8 @@ def test_contextual_vectors_lie_above_chance_and_static_ones_at_it(report: Repor
         "masked",
         "causal",
         "untrained: encoder not trained",
+        "translation: mean of its context",
+        "masked: mean of its context",
         "cbow: mean of its context",
         "static vectors (4 methods)",
     ]
@@ -342,11 +561,18 @@ def test_memory_is_the_geometric_mean_over_seeds_on_a_logarithmic_axis(report: R
     assert curve[4]["distance"] == 4
     assert curve[4]["norm"] == pytest.approx(expected, rel=1e-3)
     assert curve[4]["interval"][0] < curve[4]["norm"] < curve[4]["interval"][1]
+    assert (curve[0]["relative"], curve[1]["relative"]) == (None, 1.0)
+    assert curve[4]["relative"] == pytest.approx(0.35**3, rel=1e-3), "scales of seeds and of bodies cancel"
+    assert curve[4]["relative_interval"] == pytest.approx([0.35**3] * 2, rel=1e-3), "seeds differ in nothing but scale"
     drawn = report.figures["bodies-memory.svg"]
     points = re.findall(r'<path class="mark hue-d filled"|<circle class="mark hue-d filled" cx="[\d.]+" cy="([\d.]+)"', drawn)
-    heights = [float(height) for height in points[:13]]
+    heights = [float(height) for height in points[:12]]
     steps = np.diff(heights)
     assert steps.min() == pytest.approx(steps.max(), abs=0.2), "a constant factor is a straight line"
+    tops = [re.search(rf'"mark {look}" cx="[\d.]+" cy="([\d.]+)"', drawn) for look in ("hue-a filled", "hue-b hollow")]
+    assert tops[0] and tops[1]
+    assert tops[0][1] == tops[1][1], "all curves begin at 1"
+    assert "only the slopes compare" in section(report, "bodies")
 
 
 # What does not exist does not appear

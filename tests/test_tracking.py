@@ -234,6 +234,15 @@ def test_what_becomes_of_transferred_layers_is_said(change: dict[str, str], sent
     )
 
 
+def test_a_control_is_not_said_to_be_pretrained() -> None:
+    config = fabricated.config("masked", 1)
+    config["values"]["optimisation"]["updates"] = 0
+    assert identity.sentence(config) == (
+        "**masked**, seed 1: a model as it is before it is pretrained by the method masked on phrasebook-everyday "
+        "(en→zh, task A)."
+    )
+
+
 def test_what_a_model_knows_by_itself_is_metrics_by_their_names(tmp_path: Path) -> None:
     fabricated.project(tmp_path, ["masked"], [1])
     evaluation = tmp_path / layout.EVALUATIONS / "masked" / "1"

@@ -10,6 +10,7 @@ import pytest
 
 import scored
 from translab import files
+from translab.comparison import transfers
 from translab.comparison.evidence import gather
 from translab.comparison.results import read_grid
 from translab.comparison.verdicts import judge, read_claims
@@ -193,14 +194,59 @@ def test_models_of_different_tasks_are_not_compared(written: Path) -> None:
         ),
         (
             "translation-encoder-5-tuned",
-            "`translation-encoder-5-tuned` is outside the grid: add 5 to `sweep.encoder.layers` in params.yaml, then run "
+            "`translation-encoder-5-tuned` is outside the grid: add 5 to the layers of a group of `sweep` that counts depth on "
+            "the encoder, such as `encoder`, in params.yaml, then run `make repro`.",
+        ),
+        (
+            "cbow-encoder-3-tuned",
+            "`cbow-encoder-3-tuned` is outside the grid: add `cbow` to `methods` and to the sources of a group of `sweep` that "
+            "counts depth on the encoder, such as `encoder`, in params.yaml, then run `make repro`.",
+        ),
+        (
+            "masked-encoder-3-gradual",
+            "`masked-encoder-3-gradual` is outside the grid: add `gradual` to `surgeries` and to the surgeries of a group of "
+            "`sweep` that counts depth on the encoder, such as `encoder`, in params.yaml, then run `make repro`.",
+        ),
+        (
+            "base-decoder-1-frozen",
+            "`base-decoder-1-frozen` is outside the grid: add `base` to the sources, 1 to the layers, and `frozen` to the "
+            "surgeries of a group of `sweep` that counts depth on the decoder, such as `decoder`, in params.yaml, then run "
             "`make repro`.",
+        ),
+        (
+            "heads-16-encoder-2-frozen",
+            "`heads-16-encoder-2-frozen` is outside the grid: add `heads-16` to `variants` and to the sources, and 2 to the "
+            "layers of a group of `sweep` that counts depth on the encoder, such as `encoder`, in params.yaml, then run "
+            "`make repro`.",
+        ),
+        (
+            "translaton-encoder-3-tuned",
+            "`translaton-encoder-3-tuned` is outside the grid: add `translaton` to `methods` and to the sources of a group of "
+            "`sweep` that counts depth on the encoder, such as `encoder`, in params.yaml, then run `make repro`. "
+            "Did you mean `translation`?",
+        ),
+        (
+            "with-encoder-2-wide",
+            "`with-encoder-2-wide` is outside the grid: add it to `variants` in params.yaml, then run `make repro`. Known are: "
+            "translation, masked, base, heads-1, heads-8, positions-none.",
         ),
     ],
 )
 def test_a_run_outside_the_grid_is_not_run_and_says_what_to_add(written: Path, name: str, reason: str) -> None:
     (record,) = verdicts(written, claim(contrast={name: 1, "base": -1}))
     assert (record["verdict"], record["explanation"]) == ("not run", reason)
+
+
+def test_of_the_groups_on_a_ladder_the_one_that_lacks_least_is_named() -> None:
+    values = scored.values(SEEDS, VARIANTS)
+    values["sweep"] |= {
+        "joint": {"sources": ["base"], "layers": [1], "surgeries": ["frozen"]},
+        "curve": {"sources": ["translation"], "layers": [3], "surgeries": ["frozen"]},
+    }
+    assert transfers.how_to_ask(transfers.Parts("translation", "joint", 3, "tuned"), values) == (
+        "add `tuned` to the surgeries of a group of `sweep` that counts depth on both sides, such as `curve`, in params.yaml, "
+        "then run `make repro`."
+    )
 
 
 @pytest.mark.parametrize(

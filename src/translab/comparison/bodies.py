@@ -15,8 +15,12 @@ import numpy as np
 from translab.comparison.results import Cell
 from translab.comparison.rounding import significant
 from translab.comparison.statistics import MINIMUM_SEEDS, Effect
+from translab.comparison.sufficient import Array
 
 BODY, RATE = "model.body", "optimisation.learning_rate"
+
+FIRST = 1
+"""The distance by whose norm a curve is divided, so that those of different bodies can be compared."""
 
 
 def identity(cell: Cell, confidence: float) -> dict[str, Any]:
@@ -55,8 +59,13 @@ def chosen(ablations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def memory(cell: Cell, confidence: float) -> list[dict[str, Any]]:
     """How strongly a type moves the encoder's state `distance` types later, over seeds.
 
+        relative(k) = norm(k) / norm(1)        of each seed
+
+    is what curves of different bodies share: their states have scales of their own (normalised or not), which cancel. It is
+    counted from k = 1, since at k = 0 some bodies read [END] and others a word.
+
     Norms span orders of magnitude and are positive, so mean and interval are those of their logarithms (a geometric mean).
-    Distances that a seed lacks, or where its norm is 0, are left out.
+    Distances that a seed lacks, or where its norm is 0, are left out; without k = 1, or below it, `relative` is None.
 
     Args:
         cell: one model with all its seeds.
@@ -67,19 +76,28 @@ def memory(cell: Cell, confidence: float) -> list[dict[str, Any]]:
         return []
     made = []
     for distance in sorted(set.intersection(*(set(curve) for curve in curves))):
-        norms = np.array([curve[distance] for curve in curves], dtype=np.float64)
-        if not (np.isfinite(norms).all() and (norms > 0).all()):
+        norms = _norms(curves, distance)
+        if norms is None:
             continue
-        logarithms, seeds = np.log(norms), len(norms)
-        bounds = None
-        if seeds >= MINIMUM_SEEDS:
-            spread = float(np.var(logarithms, ddof=1)) / seeds
-            bounds = Effect(float(logarithms.mean()), seeds, spread, seeds - 1, 0.0, math.inf).interval(confidence)
-        made.append(
-            {
-                "distance": distance,
-                "norm": significant(math.exp(float(logarithms.mean()))),
-                "interval": [significant(math.exp(bound)) for bound in bounds] if bounds else None,
-            }
-        )
+        first = _norms(curves, FIRST) if distance >= FIRST else None
+        mean, interval = _geometric(norms, confidence)
+        made.append({"distance": distance, "norm": mean, "interval": interval, "relative": None, "relative_interval": None})
+        if first is not None:
+            made[-1]["relative"], made[-1]["relative_interval"] = _geometric(norms / first, confidence)
     return made
+
+
+def _norms(curves: Sequence[Mapping[int, float]], distance: int) -> Array | None:
+    """The norm of each seed; None unless every seed has one above 0."""
+    norms = np.array([curve.get(distance, math.nan) for curve in curves], dtype=np.float64)
+    return norms if np.isfinite(norms).all() and (norms > 0).all() else None
+
+
+def _geometric(values: Array, confidence: float) -> tuple[float, list[float] | None]:
+    """Geometric mean over seeds, and the t interval of the logarithms (None below three seeds)."""
+    logarithms, seeds = np.log(values), len(values)
+    mean = float(logarithms.mean())
+    if seeds < MINIMUM_SEEDS:
+        return significant(math.exp(mean)), None
+    found = Effect(mean, seeds, float(np.var(logarithms, ddof=1)) / seeds, seeds - 1, 0.0, math.inf)
+    return significant(math.exp(mean)), [significant(math.exp(bound)) for bound in found.interval(confidence)]

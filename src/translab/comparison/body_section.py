@@ -106,32 +106,39 @@ def _distance(parts: Mapping[str, Mapping[int, Record]]) -> str | None:
 
 
 def _memory(found: Mapping[str, Sequence[Record]]) -> str | None:
-    """The norm of the derivative of a state with respect to a type k places before it, against k."""
-    if not found:
-        return None
+    """The norm of the derivative of a state with respect to a type k places before it, over that at k = 1, against k."""
     drawn = [
         Series(
             body,
             LOOKS[index % len(LOOKS)],
-            [(entry["distance"], {"mean": entry["norm"], "interval": entry["interval"]}) for entry in curve],
+            [
+                (entry["distance"], {"mean": entry["relative"], "interval": entry["relative_interval"]})
+                for entry in curve
+                if entry["relative"] is not None
+            ],
         )
         for index, (body, curve) in enumerate(found.items())
     ]
+    drawn = [one for one in drawn if one.points]
+    if not drawn:
+        return None
     norms = [value for one in drawn for _, m in one.points for value in (m["mean"], *(m["interval"] or []))]
     furthest = max(x for one in drawn for x, _ in one.points)
     powers = [10.0**power for power in range(-30, 10) if 0.8 * min(norms) <= 10.0**power <= 1.25 * max(norms)]
     if len(powers) > 6:
         powers = powers[:: -(-len(powers) // 6)]
     frame = Frame(
-        linear((-0.5, furthest + 0.5), (LEFT, RIGHT)),
+        linear((0.5, furthest + 0.5), (LEFT, RIGHT)),
         logarithmic((0.8 * min(norms), 1.25 * max(norms)), (BOTTOM, TOP)),
-        series.ticked((0, furthest), 8),
+        {float(bodies.FIRST): str(bodies.FIRST)} | series.ticked((bodies.FIRST, furthest), 8),
         {power: _power(power) for power in powers},
         "k: types before the last",
-        "‖∂h(T) / ∂x(T−k)‖, logarithmic",
+        "‖∂h(T) / ∂x(T−k)‖ over that at k = 1, logarithmic",
     )
     told = "; ".join(f"{one.name} from {one.points[0][1]['mean']:g} to {one.points[-1][1]['mean']:g}" for one in drawn)
-    return series.chart(frame, drawn, None, f"How strongly a type moves the last state, by distance: {told}.", beside=False)
+    return series.chart(
+        frame, drawn, None, f"How strongly a type moves the last state, relative to k = 1, by distance: {told}.", beside=False
+    )
 
 
 def _power(value: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison.evidence import Evidence
-from translab.comparison.results import BASE
+from translab.comparison.results import BASE, Grid
 from translab.comparison.rounding import BETTER, rounded
 from translab.comparison.statistics import Effect, holm
 
@@ -29,6 +29,16 @@ def _bounds(found: Effect, metric: str, confidence: float) -> list[float | None]
     if metric in SHARES:
         bounds = max(bounds[0], 0.0), min(bounds[1], 100.0)
     return [rounded(bound, metric) for bound in bounds]
+
+
+def comparable(grid: Grid, names: Sequence[str]) -> list[str]:
+    """The models that were trained on as many pairs as the base: on fewer, the pairs would be what is compared."""
+    pairs = {
+        name: cell.first.config["values"]["data"]["training_pairs"]
+        for name, cell in grid.cells.items()
+        if cell.first is not None
+    }
+    return [name for name in names if pairs.get(name) == pairs.get(BASE)]
 
 
 def differences(
@@ -63,8 +73,7 @@ def paired(
         if {name, other} <= piece.measurements.get(metric, {}).keys()
     }
     effects = {name: piece.effect({name: 1, against[name]: -1}, metric) for name, piece in pieces.items()}
-    tested = {name: found for name, found in effects.items() if found is not None}
-    adjusted = dict(zip(tested, holm([found.p() for found in tested.values()]), strict=True))
+    told = tested({name: found for name, found in effects.items() if found is not None}, metric, 1 - confidence)
     records = {}
     for name, piece in pieces.items():
         other = piece.estimate({against[name]: 1}, metric)
@@ -73,10 +82,24 @@ def paired(
             "estimate": rounded(piece.estimate({name: 1, against[name]: -1}, metric), metric),
             "raw": [rounded(score - other, metric) for score in piece.measurements[metric][name].raw],
             "word": "not decidable",
+            **told.get(name, {}),
         }
-        if name in tested:
-            records[name] |= _tested(tested[name], adjusted[name], metric, 1 - confidence, len(tested))
     return records
+
+
+def tested(effects: Mapping[str, Effect], metric: str, alpha: float) -> dict[str, dict[str, Any]]:
+    """Name to the interval of its effect, its p values and what they say; the names are one family, adjusted after Holm.
+
+    Args:
+        effects: differences, whose signs are the metric's own.
+        metric: what is compared.
+        alpha: level of the tests; 1 minus it is that of the intervals.
+    """
+    adjusted = holm([found.p() for found in effects.values()])
+    return {
+        name: _tested(found, p_adjusted, metric, alpha, len(effects))
+        for (name, found), p_adjusted in zip(effects.items(), adjusted, strict=True)
+    }
 
 
 def _tested(found: Effect, p_adjusted: float, metric: str, alpha: float, family_size: int) -> dict[str, Any]:

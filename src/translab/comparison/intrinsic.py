@@ -24,9 +24,10 @@ import numpy as np
 from translab.comparison.results import Cell
 from translab.comparison.rounding import rounded
 from translab.comparison.statistics import MINIMUM_SEEDS, Effect
+from translab.comparison.sufficient import Array
 
 CHANCE = 0.5
-"""The AUC of vectors that know nothing of senses."""
+"""The AUC of static vectors, which are the same in both senses."""
 
 SENSES = ("contextual", "context_mean", "static")
 """Vectors in their sentence; the mean of the static vectors around the word; the word's one static vector."""
@@ -108,18 +109,22 @@ def over_words(values: Sequence[Mapping[str, float] | None], confidence: float) 
         return None
     words = [word for word in values[0] or {} if all(word in (seed or {}) for seed in values)]
     table = np.array([[(seed or {})[word] for word in words] for seed in values], dtype=np.float64)  # [S, W]
-    seeds, by_seed, by_word = len(table), table.mean(axis=1), table.mean(axis=0)
-    bounds = None
-    if seeds >= MINIMUM_SEEDS and len(words) > 1:
-        run, word = float(np.var(by_seed, ddof=1)) / seeds, float(np.var(by_word, ddof=1)) / len(words)
-        bounds = _bounds(Effect(float(table.mean()), seeds, run, seeds - 1, word, len(words) - 1), "auc", confidence)
+    found = crossed(table)
     return {
         "mean": rounded(float(table.mean()), "auc"),
-        "interval": bounds,
-        "raw": [rounded(float(value), "auc") for value in by_seed],
-        "words": {word: rounded(float(value), "auc") for word, value in zip(words, by_word, strict=True)},
-        "above_chance": None if bounds is None else bounds[0] > CHANCE,
+        "interval": None if found is None else _bounds(found, "auc", confidence),
+        "raw": [rounded(float(value), "auc") for value in table.mean(axis=1)],
+        "words": {word: rounded(float(value), "auc") for word, value in zip(words, table.mean(axis=0), strict=True)},
     }
+
+
+def crossed(table: Array) -> Effect | None:
+    """The mean of a table [S, W] with the variance of its seeds and of its words; None below three seeds or two words."""
+    seeds, words = table.shape
+    if seeds < MINIMUM_SEEDS or words < 2:
+        return None
+    run, word = (float(np.var(table.mean(axis=axis), ddof=1)) for axis in (1, 0))
+    return Effect(float(table.mean()), seeds, run / seeds, seeds - 1, word / words, words - 1)
 
 
 def _bounds(found: Effect, quantity: str, confidence: float) -> list[float]:

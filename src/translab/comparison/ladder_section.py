@@ -5,7 +5,7 @@ Every number comes from the records of `reports/transfer.json` and `reports/abla
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from translab.comparison import series, transfer_tables
@@ -32,7 +32,7 @@ def contents(transfers: Sequence[Record], ablations: Sequence[Record], metric: s
     """
     base = next(record for record in ablations if record["name"] == BASE)
     scored = [record for record in transfers if metric in record["scores"]]
-    whole = [record for record in scored if record["training_pairs"] == base["training_pairs"]] if scored else []
+    whole = [record for record in scored if record["training_pairs"] == base.get("training_pairs")]
     chosen = transfer_tables.initialisations(whole, ablations)
     return {
         "panels": _panels(whole, base, metric) if metric in base["scores"] else [],
@@ -51,12 +51,11 @@ def _panels(records: Sequence[Record], base: Record, metric: str) -> list[dict[s
     domain = series.reach([record["scores"][metric] for record in [*records, base]])
     made = []
     for ladder in LADDERS:
-        here = [record for record in records if record["ladder"] == ladder]
-        depths: dict[str, set[int]] = {}
-        for record in here:
-            if record["kind"].startswith("A"):
-                depths.setdefault(record["method"], set()).add(record["shallow_layers"])
-        controls = [record for record in here if not record["kind"].startswith("A")]
+        here = [record for record in records if record["ladder"] == ladder and record["kind"][0] in HUES]
+        depths, random = (_depths(record for record in here if record["kind"].startswith(letter)) for letter in "AR")
+        # A control of one depth beside a control of several is that of a donor which stands in the table alone.
+        several = {name for name, found in random.items() if len(found) > 1} or set(random)
+        controls = [record for record in here if record["kind"].startswith("B") or record["method"] in several]
         donors = sorted((donor for donor in depths if len(depths[donor]) > 1), key=lambda donor: -len(depths[donor]))
         if not donors and len(depths) + len(controls) > 0:
             donors = sorted(depths, key=lambda donor: -len(depths[donor]))[:1] or [""]
@@ -66,6 +65,14 @@ def _panels(records: Sequence[Record], base: Record, metric: str) -> list[dict[s
             figure = _panel(ladder, donor, lines, base, metric, domain)
             made.append({"name": name, "ladder": ladder, "source": donor, "first": rank == 0, "figure": figure})
     return made
+
+
+def _depths(records: Iterable[Record]) -> dict[str, set[int]]:
+    """Donor to its depths."""
+    depths: dict[str, set[int]] = {}
+    for record in records:
+        depths.setdefault(record["method"], set()).add(record["shallow_layers"])
+    return depths
 
 
 def _panel(ladder: str, donor: str, records: Sequence[Record], base: Record, metric: str, domain: tuple[float, float]) -> str:
@@ -97,16 +104,20 @@ def _panel(ladder: str, donor: str, records: Sequence[Record], base: Record, met
 
 
 def _pairs(transfers: Sequence[Record], ablations: Sequence[Record], metric: str, whole: int) -> dict[str, Any] | None:
-    """Score against the training pairs of B: from scratch, and each transfer that was trained at more than one size."""
-    lines: dict[str, dict[int, Record]] = {}
-    for record in ablations:
-        if (record["name"] == BASE or record["axis"] == PAIRS) and metric in record["scores"]:
-            lines.setdefault("scratch", {})[_size(record, whole)] = record
+    """Score against the training pairs of B: from scratch, and each transfer that was trained at more than one size.
+
+    A surgery has one size: a line joins those that differ in nothing else, and takes the name of the one with the most pairs.
+    """
+    scratch = {
+        _size(record, whole): record
+        for record in ablations
+        if (record["name"] == BASE or record["axis"] == PAIRS) and metric in record["scores"]
+    }
+    alike: dict[tuple[Any, ...], dict[int, Record]] = {}
     for record in transfers:
-        name = f"{record['method']}, {record['ladder']} {record['shallow_layers']}, {record['train']} frozen"
-        if record["train"] != "never":
-            name = f"{record['method']}, {record['ladder']} {record['shallow_layers']}, trained {record['train']}"
-        lines.setdefault(name, {})[_size(record, whole)] = record
+        surgery = (record["method"], record["ladder"], record["shallow_layers"], record["train"], record["dropout"])
+        alike.setdefault(surgery, {})[_size(record, whole)] = record
+    lines = {"scratch": scratch} | {_line(found[max(found)]): found for found in alike.values()}
     lines = {name: dict(sorted(found.items())) for name, found in lines.items() if len(found) > 1}
     if "scratch" not in lines or len(lines) < 2:
         return None
@@ -133,6 +144,10 @@ def _pairs(transfers: Sequence[Record], ablations: Sequence[Record], metric: str
         "figure": series.chart(frame, drawn, None, f"{LABELS[metric]} against training pairs of B: {told}."),
         "table": transfer_tables.pairs(lines, sizes, metric),
     }
+
+
+def _line(record: Record) -> str:
+    return f"{record['method']}, {record['ladder']} {record['shallow_layers']}, {record['surgery']}"
 
 
 def _size(record: Record, whole: int) -> int:

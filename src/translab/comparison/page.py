@@ -172,10 +172,11 @@ def _signature(run: Run | None) -> str:
 
 
 def _forests(ablations: Sequence[Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """One forest plot for each axis; they share a scale."""
+    """One forest plot for each axis; they share a scale. Models on fewer pairs than the base are not compared with it."""
+    base = next(record.get("training_pairs") for record in ablations if record["name"] == BASE)
     axes: dict[str, list[dict[str, Any]]] = {}
     for record in ablations:
-        if record["name"] != BASE:
+        if record["name"] != BASE and base in (None, record.get("training_pairs", base)):
             axes.setdefault(record["axis"] or "not trained", []).append(dict(record))
     domain = figures.forest_domain([record for group in axes.values() for record in group])
     return [

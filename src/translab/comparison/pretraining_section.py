@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import sense_figures
+from translab.comparison import sense_controls, sense_figures
 from translab.comparison.intrinsic import CHANCE
 from translab.comparison.results import Grid
 from translab.comparison.rounding import interval, shown
 from translab.comparison.sheets import Table, table
-from translab.comparison.transfers import UNTRAINED
 
 Record = Mapping[str, Any]
 
@@ -53,6 +52,7 @@ def contents(grid: Grid, records: Sequence[Record]) -> dict[str, Any]:
         "further": further(measured),
         "majority": shown(100 * majority[0], "percent") if majority else None,
         "separation": sense_figures.separation(rows) if rows else None,
+        "controls": controls(measured),
         "words": len(rows[0][2]["words"]) if rows else 0,
         "scatters": _scatters(grid, measured),
         "neighbours": neighbours(measured),
@@ -83,6 +83,34 @@ def further(records: Sequence[Record]) -> Table:
     return Table([*made.columns, "sentences to find"], rows, made.numbers)
 
 
+def controls(records: Sequence[Record]) -> Table:
+    """Sense separation of trained vectors in context, and its difference from each control; one that none has is left out.
+
+    The untrained encoder is named for each method where they are not compared with the same.
+    """
+    rows = [(record["name"], record["intrinsic"]["senses"]) for record in records if record["intrinsic"]["senses"]]
+    rows = [(name, senses) for name, senses in rows if sense_controls.CONTEXT in senses]
+    columns = {
+        "method": [name for name, _ in rows],
+        "AUC": [_cell(senses["contextual"], "auc") for _, senses in rows],
+        "untrained encoder": [(senses[sense_controls.UNTRAINED] or {}).get("control", "–") for _, senses in rows],
+        "minus untrained encoder": [_difference(senses[sense_controls.UNTRAINED]) for _, senses in rows],
+        "minus mean of its context": [_difference(senses[sense_controls.CONTEXT]) for _, senses in rows],
+    }
+    if len(set(columns["untrained encoder"]) - {"–"}) < 2:
+        del columns["untrained encoder"]
+    kept = {title: column for title, column in columns.items() if set(column) != {"–"}}
+    return table(kept, [title for title in kept if title not in ("method", "untrained encoder")])
+
+
+def _difference(found: Record | None) -> str:
+    """A difference, its interval and what it says in one cell."""
+    if found is None:
+        return "–"
+    bounds = f" ({interval(found['interval'], 'auc', sign=True)})" if "interval" in found else ""
+    return f"{shown(found['estimate'], 'auc', sign=True)}{bounds}, {found['word']}"
+
+
 def _cell(measured: Record | None, quantity: str) -> str:
     if measured is None:
         return "–"
@@ -90,17 +118,17 @@ def _cell(measured: Record | None, quantity: str) -> str:
 
 
 def _separations(records: Sequence[Record]) -> list[tuple[str, str, Record]]:
-    """The rows of the figure: contextual vectors, then the controls; static vectors share a row where all are at chance."""
+    """The rows of the figure: contextual vectors, then the controls; static vectors share a row where all are 0.5."""
     found = [(record, record["intrinsic"]["senses"]) for record in records if record["intrinsic"]["senses"]]
     rows: list[tuple[str, str, Record]] = [
         (record["name"], "model", senses["contextual"])
         for record, senses in found
-        if senses["contextual"] and record["method"] != UNTRAINED
+        if senses["contextual"] and not record["untrained"]
     ]
     rows += [
         (f"{record['name']}: encoder not trained", "control", senses["contextual"])
         for record, senses in found
-        if senses["contextual"] and record["method"] == UNTRAINED
+        if senses["contextual"] and record["untrained"]
     ]
     rows += [
         (f"{record['name']}: mean of its context", "control", senses["context_mean"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison.differences import differences, measured
+from translab.comparison.differences import comparable, differences, measured
 from translab.comparison.evidence import Evidence, primary
 from translab.comparison.items import Probe
 from translab.comparison.results import Cell, Grid
@@ -40,7 +40,12 @@ def probe_records(grid: Grid, evidence: Mapping[str, Sequence[Evidence]], confid
     records = []
     for test_set in names_of(grid):
         for stage in ("ablate", "finetune"):
-            names = [name for name, cell in grid.usable(test_set).items() if cell.stage == stage]
+            names = [
+                name
+                for name, cell in grid.usable(test_set).items()
+                # A model that was not trained translates nothing.
+                if cell.stage == stage and all(run.tests[test_set].digest for run in cell.runs.values())
+            ]
             records.extend(_records(grid, evidence, names, test_set, confidence))
     return records
 
@@ -49,7 +54,8 @@ def _records(
     grid: Grid, evidence: Mapping[str, Sequence[Evidence]], names: Sequence[str], test_set: str, confidence: float
 ) -> list[dict[str, Any]]:
     metric = primary(evidence[test_set], names)
-    compared = {kind: differences(names, evidence[test_set], kind, confidence) for kind in {metric, "acceptance"}}
+    alike = comparable(grid, names)
+    compared = {kind: differences(alike, evidence[test_set], kind, confidence) for kind in {metric, "acceptance"}}
     records = []
     for name in names:
         piece = next(piece for piece in evidence[test_set] if name in piece.measurements.get(metric, {}))

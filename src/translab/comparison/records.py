@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from translab.comparison import bodies, intrinsic, transfers
-from translab.comparison.differences import differences, measured
+from translab.comparison import bodies, intrinsic, sense_controls, transfers
+from translab.comparison.differences import comparable, differences, measured
 from translab.comparison.evidence import Evidence
 from translab.comparison.results import BASE, Cell, Grid, Run
 from translab.comparison.rounding import rounded
@@ -25,6 +25,9 @@ def model_records(
 ) -> list[dict[str, Any]]:
     """One record for each model of a stage, in the grid's order.
 
+    A model on fewer pairs of B than the base is not compared with it, nor counted in the base's family of comparisons: it would
+    be tested for its pairs, and make the others' p values larger. `against_scratch` compares it with its like.
+
     Args:
         grid: all results.
         evidence: that of the primary test set.
@@ -34,8 +37,14 @@ def model_records(
     """
     confidence = values["statistics"]["confidence"]
     names = [name for name, cell in grid.cells.items() if cell.stage == stage]
-    compared = differences(names, evidence, metric, confidence)
+    compared = differences(comparable(grid, names), evidence, metric, confidence)
     updates = updates_to_threshold(grid, confidence) if stage != "pretrain" else {}
+    controls = [name for name in names if transfers.untrained(values["methods"].get(name, {}))]
+    apart = (
+        sense_controls.against_controls([grid.cells[name] for name in names], controls, confidence)
+        if stage == "pretrain"
+        else {}
+    )
     records = []
     for name in names:
         cell = grid.cells[name]
@@ -47,7 +56,10 @@ def model_records(
                 record["bleu_by_tokeniser"] = _by_tokeniser(cell)
         record["difference"] = compared.get(name)
         if stage == "pretrain":
+            record["untrained"] = name in controls
             record["intrinsic"] = intrinsic.record(cell, confidence)
+            if name in apart:
+                record["intrinsic"]["senses"] |= apart[name]
         else:
             record["updates_to_threshold"] = updates.get(name)
         if stage == "ablate":

@@ -145,6 +145,7 @@ def _pretraining_markdown(entries: Sequence[Mapping[str, Any]], contents: Mappin
     shown = contents["learned"]
     sections = [
         ("Intrinsic measures", shown["intrinsic"]),
+        ("Senses apart", shown["controls"]),
         ("Controls and further measures", shown["further"]),
         ("Nearest words", shown["neighbours"]),
     ]

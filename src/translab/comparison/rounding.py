@@ -26,7 +26,7 @@ LABELS = {
 }
 """What a metric is called."""
 
-BETTER = {"acceptance": 1, "choice": 1, "bleu": 1, "chrf": 1, "ter": -1, "exact": 1, "loss": -1}
+BETTER = {"acceptance": 1, "choice": 1, "bleu": 1, "chrf": 1, "ter": -1, "exact": 1, "loss": -1, "auc": 1}
 """The sign of an improvement."""
 
 DIGITS = {

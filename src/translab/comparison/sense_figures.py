@@ -14,7 +14,7 @@ ROW, TOP, LEFT, WIDTH = 40, 10, 12.0, 440.0
 
 
 def separation(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
-    """AUC for each kind of vector: interval and mean, one ring a word, and the line of chance.
+    """AUC for each kind of vector: interval and mean, one ring a word, and a line at that of static vectors.
 
     Args:
         rows: (what the vectors are, `model` or `control`, {mean, interval, words}).
@@ -37,9 +37,9 @@ def separation(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
             marks.append(line(x(low), y, x(high), y, f"bar {hue}"))
         marks.append(svg.circle(x(found["mean"]), y, 4.6, f"mark filled {hue}"))
     marks.extend(text(x(tick), height - 19, svg.label(tick), "small", "middle") for tick in ticks)
-    marks.append(text(WIDTH / 2, height - 4, "AUC (upright line: chance)", "small", "middle"))
+    marks.append(text(WIDTH / 2, height - 4, "AUC (upright line: static vectors)", "small", "middle"))
     told = "; ".join(f"{name} {shown(found['mean'], 'auc')} ({interval(found['interval'], 'auc')})" for name, _, found in rows)
-    return drawing(WIDTH, height, f"Sense separation, AUC where chance is 0.5: {told}.", marks)
+    return drawing(WIDTH, height, f"Sense separation, AUC; that of static vectors is 0.5: {told}.", marks)
 
 
 def scatter(name: str, points: Sequence[Mapping[str, Any]]) -> str:

@@ -1,10 +1,10 @@
 """How soon a model is as good as the base at its best: updates to the threshold.
 
 The threshold is the mean over seeds of the best validation loss of `base`, which is trained from scratch. A run reaches it at
-the first update at which its validation loss, interpolated linearly between two validations, is no higher; a run that is there
-at its first validation counts with that validation's update. A run that ends above the threshold is *censored*: all that is
-known is that it needs more than its last update. A mean over the seeds that arrived would be a mean of the fortunate, so one
-censored seed leaves a model without a mean: how many of its seeds arrived is said, and in how many updates the others did not.
+the first update at which its validation loss, interpolated linearly between two validations, is no higher. A run is *censored*
+where that update is not known: one that ends above the threshold needs more than its last update, one that is there at its
+first validation needed no more than that. A mean over the others would be a mean of the fortunate, or of the slow, so one
+censored seed leaves a model without a mean: how many of its seeds are censored on which side is said, and at which update.
 
 The interval is the t interval of statistics.py over seeds, variances moderated over all models of which every seed arrived. It
 has no sentence part, since all runs are validated on the same sentences, and it takes the threshold as given. The threshold is
@@ -19,16 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from translab.comparison.results import BASE, Cell, Grid
+from translab.comparison.results import BASE, Grid
 from translab.comparison.rounding import interval, rounded, shown
 from translab.comparison.statistics import MINIMUM_SEEDS, effect, run_variances
 
 
 def updates_to_threshold(grid: Grid, confidence: float) -> dict[str, dict[str, Any]]:
-    """Name of each usable model of task B to {threshold, mean, interval, reached, seeds, beyond, raw}.
+    """Name of each usable model of task B to {threshold, mean, interval, reached, seeds, early, within, late, beyond, raw}.
 
-    `mean` and `interval` are None where a seed is censored, `beyond` is then the fewest updates that were not enough; `raw` has
-    None for each censored seed. Empty where the base cannot be used.
+    `mean` and `interval` are None where a seed is censored, and `raw` has None for each such seed. `early` counts those that
+    were there at their first validation, all within `within` updates; `late` those that never were, all in more than `beyond`,
+    the fewest that were not enough. `reached` counts all seeds that arrived. Empty where the base cannot be used.
 
     Args:
         grid: all results.
@@ -40,17 +41,27 @@ def updates_to_threshold(grid: Grid, confidence: float) -> dict[str, dict[str, A
     threshold = float(np.mean([run.metrics["best_valid_loss"] for run in base.runs.values()]))
     cells = {name: cell for name, cell in grid.cells.items() if cell.stage != "pretrain" and cell.runs and not cell.problems}
     found = {name: [crossing(run.history, threshold) for run in cell.runs.values()] for name, cell in cells.items()}
+    first = {name: [_first(run.history, threshold) for run in cell.runs.values()] for name, cell in cells.items()}
     whole = {name: np.array(raw, dtype=np.float64) for name, raw in found.items() if None not in raw}
     variances = run_variances(whole)
     records = {}
     for name, raw in found.items():
+        early = [update for update in first[name] if update is not None]
+        late = [
+            int(run.metrics["updates"])
+            for run, update, at_once in zip(cells[name].runs.values(), raw, first[name], strict=True)
+            if update is None and at_once is None
+        ]
         record: dict[str, Any] = {
             "threshold": rounded(threshold, "loss"),
             "mean": rounded(float(whole[name].mean()), "updates") if name in whole else None,
             "interval": None,
-            "reached": sum(update is not None for update in raw),
+            "reached": len(raw) - len(late),
             "seeds": len(raw),
-            "beyond": None if name in whole else _beyond(cells[name], raw),
+            "early": len(early),
+            "within": rounded(max(early), "updates") if early else None,
+            "late": len(late),
+            "beyond": min(late, default=None),
             "raw": [rounded(update, "updates") for update in raw],
         }
         if name in whole and len(raw) >= MINIMUM_SEEDS:
@@ -61,33 +72,42 @@ def updates_to_threshold(grid: Grid, confidence: float) -> dict[str, dict[str, A
 
 
 def crossing(history: Sequence[Mapping[str, float]], threshold: float) -> float | None:
-    """The update at which the validation loss first is no higher than the threshold; None if it never is."""
-    rows = [(row["step"], row["valid_loss"]) for row in history if "valid_loss" in row]
-    if not rows:
+    """The update at which the validation loss falls to the threshold; None if it never does, or began no higher."""
+    if _first(history, threshold) is not None:
         return None
-    if rows[0][1] <= threshold:
-        return rows[0][0]
+    rows = _validations(history)
     for (before, above), (after, below) in pairwise(rows):
         if below <= threshold:
             return before + (after - before) * (above - threshold) / (above - below)
     return None
 
 
-def _beyond(cell: Cell, raw: Sequence[float | None]) -> int:
-    return min(int(run.metrics["updates"]) for run, update in zip(cell.runs.values(), raw, strict=True) if update is None)
+def _first(history: Sequence[Mapping[str, float]], threshold: float) -> float | None:
+    """The first validation's update where the threshold was crossed before it; else None."""
+    rows = _validations(history)
+    return rows[0][0] if rows and rows[0][1] <= threshold else None
+
+
+def _validations(history: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+    return [(row["step"], row["valid_loss"]) for row in history if "valid_loss" in row]
 
 
 def told(record: Mapping[str, Any] | None) -> str:
-    """Updates to the threshold in a cell of a table, with the interval, or with how many seeds arrived.
+    """Updates to the threshold in a cell of a table, with the interval, or with how many seeds are known by a bound alone.
 
-    >>> told({"mean": 420, "interval": [400, 440], "reached": 3, "seeds": 3, "beyond": None})
+    >>> told({"mean": 420, "interval": [400, 440], "seeds": 3})
     '420 (400–440)'
-    >>> told({"mean": None, "interval": None, "reached": 2, "seeds": 3, "beyond": 600})
-    '> 600 (2 of 3 seeds)'
+    >>> told({"mean": None, "seeds": 3, "early": 2, "within": 110, "late": 1, "beyond": 600})
+    '≤ 110 (2 of 3 seeds), > 600 (1 of 3 seeds)'
     """
     if record is None:
         return "–"
     if record["mean"] is None:
-        return f"> {shown(record['beyond'], 'updates')} ({record['reached']} of {record['seeds']} seeds)"
+        sides = (("≤", "within", "early"), (">", "beyond", "late"))
+        return ", ".join(
+            f"{sign} {shown(record[bound], 'updates')} ({record[count]} of {record['seeds']} seeds)"
+            for sign, bound, count in sides
+            if record[count]
+        )
     bounds = f" ({interval(record['interval'], 'updates').replace(' to ', '–')})" if record["interval"] else ""
     return f"{shown(record['mean'], 'updates')}{bounds}"

@@ -16,12 +16,11 @@ Record = Mapping[str, Any]
 TRAINED = {"never": "frozen", "always": "tuned", "gradually": "unfrozen gradually"}
 """What happens to layers that came from a donor."""
 
-CONTROLS = {
-    "data.add_a": "scratch, trained on A and B together",
-    "optimisation.updates": "scratch, more updates",
-    "model.embeddings": "scratch, other embeddings",
-}
-"""Axis of a variant that stands beside scratch among the initialisations, and what it is."""
+CONTROLS = {"data.add_a": "trained on A and B together", "optimisation.updates": "{} updates"}
+"""Axis of a variant that stands beside scratch among the initialisations, and what it is, given its value."""
+
+ORDER = "Ro"
+"""First letters of the kinds of donors that learned nothing from A, which stand before those that did: random, one-hot."""
 
 
 def between(measured: Record | None, metric: str) -> str:
@@ -50,27 +49,44 @@ def ladder(records: Sequence[Record], metric: str) -> Table:
 
 
 def initialisations(transfers: Sequence[Record], ablations: Sequence[Record]) -> list[tuple[str, Record]]:
-    """(what it starts from, record): scratch and its controls, random layers, then each method at its own depth.
+    """(what it starts from, record): scratch and its controls, random layers, one-hot, then each method at its own depth.
 
     A method's own depth is the deepest that was trained on the ladder that takes most of it: both sides, else its one side.
     Random layers stand there at every ladder and depth at which a method stands, since only they are its control (random
     embeddings of both sides are none for word vectors of one), and at their own and at depth 1 in any case.
     """
     rows: list[tuple[str, Record]] = [("scratch", record) for record in ablations if record["name"] == BASE]
+    pairs = {record.get("training_pairs") for _, record in rows}
     for record in ablations:
-        axes = (record["axis"] or "").split("+")
-        rows.extend((what, record) for axis, what in CONTROLS.items() if axis in axes)
-    donors = [record for record in transfers if record["kind"][0] in "AR"]
-    sources = sorted(dict.fromkeys(record["method"] for record in donors), key=lambda name: not _random(name, donors))
+        what = _control(record)
+        if what and record["training_pairs"] in pairs:
+            rows.append((what, record))
+    donors = [record for record in transfers if not record["kind"].startswith("B")]
+    kinds = {record["method"]: record["kind"][0] for record in donors}
+    sources = sorted(kinds, key=lambda name: (ORDER + kinds[name]).index(kinds[name]))
+    random = [name for name in sources if kinds[name] == "R"]
     own = {source: _own_place(record for record in donors if record["method"] == source) for source in sources}
     for source in sources:
         ladder, deepest = own[source]
         places = {(1, ladder), (deepest, ladder), *((depth, name) for name, depth in own.values())}
-        for depth, name in sorted(places) if _random(source, donors) else [(deepest, ladder)]:
-            what = ("random embeddings" if depth == 1 else "random layers") if _random(source, donors) else source
+        for depth, name in sorted(places) if source in random else [(deepest, ladder)]:
+            what = source
+            if source in random:
+                what = "random embeddings" if depth == 1 else "random layers"
+                what += f" ({source})" if len(random) > 1 else ""
             here = [record for record in donors if (record["ladder"], record["shallow_layers"]) == (name, depth)]
             rows.extend((what, record) for record in here if record["method"] == source)
     return rows
+
+
+def _control(record: Record) -> str | None:
+    """What a variant is that stands beside scratch; None for any other."""
+    if not record["axis"]:
+        return None
+    changed = dict(zip(record["axis"].split("+"), record["value"].split(", "), strict=True))
+    values = {axis: f"{int(value):,}" if value.isdecimal() else value for axis, value in changed.items()}
+    found = [what.format(values[axis]) for axis, what in CONTROLS.items() if axis in values]
+    return f"scratch, {', '.join(found)}" if found else None
 
 
 def _own_place(records: Iterable[Record]) -> tuple[str, int]:
@@ -80,10 +96,6 @@ def _own_place(records: Iterable[Record]) -> tuple[str, int]:
         depths[record["ladder"]] = max(record["shallow_layers"], depths.get(record["ladder"], 0))
     ladder = next(name for name in ("joint", "encoder", "decoder") if name in depths)
     return ladder, depths[ladder]
-
-
-def _random(source: str, records: Sequence[Record]) -> bool:
-    return any(record["method"] == source and record["kind"].startswith("R") for record in records)
 
 
 def initialisation(rows: Sequence[tuple[str, Record]], metric: str) -> Table:

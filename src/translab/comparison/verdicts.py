@@ -115,11 +115,8 @@ def _test(claim: Claim, grid: Grid, evidence: Sequence[Evidence], values: Mappin
 def _how_to_run(name: str, grid: Grid, values: Mapping[str, Any]) -> str:
     """What to change so that a run outside the grid is trained."""
     found = transfers.parts(name)
-    if found and found.source in {**values["methods"], **values["variants"]} and found.surgery in values["surgeries"]:
-        lists = values["sweep"].get(found.ladder, {})
-        wanted = (("sources", found.source), ("layers", found.layers), ("surgeries", found.surgery))
-        missing = [f"{value} to `sweep.{found.ladder}.{key}`" for key, value in wanted if value not in lists.get(key, [])]
-        return f"`{name}` is outside the grid: add {' and '.join(missing)} in params.yaml, then run `make repro`."
+    if found and not name.startswith("with-"):
+        return f"`{name}` is outside the grid: {transfers.how_to_ask(found, values)}"
     # `heads-16` beside `heads-8` is a new variant, `head-8` a slip of the pen.
     families = {known.partition("-")[0] for known in grid.cells}
     hint = "" if name.partition("-")[0] in families else nearest(name, list(grid.cells))

@@ -38,7 +38,10 @@ ERRORS = {
 """What each kind of error means."""
 
 AT_CHANCE = "○: chance lies within the interval."
-COMPARED = "▲, ▼: better, worse than the base (after Holm over all ablations, or all transfers)."
+COMPARED = (
+    "▲, ▼: better, worse than the base (after Holm over all ablations, or all transfers, on as many pairs; those on fewer are "
+    "not compared with it)."
+)
 """What the signs beside a score mean."""
 
 

@@ -85,7 +85,7 @@ class Batch(Values):
 class Optimisation(Values):
     """The training of one model."""
 
-    updates: PositiveInt = Field(description="optimizer steps at most")
+    updates: NonNegativeInt = Field(description="optimizer steps at most; 0 is the untrained control")
     learning_rate: PositiveFloat = Field(description="peak rate of AdamW")
     schedule: Literal["inverse-square-root", "cosine"] = Field(description="shape of the rate after warm-up")
     warmup: NonNegativeInt = Field(description="steps over which the rate rises linearly from 0 to its peak")

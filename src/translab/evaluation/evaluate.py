@@ -65,7 +65,8 @@ def evaluate(
         EvaluationError: if a run folder or the primary test set is missing, or a probe's sentence is too long for the model.
     """
     torch.set_num_threads(machine.threads)
-    use_fast_matrix_products()
+    if machine.accelerator == "cpu":
+        use_fast_matrix_products()
     if not (text / "tests" / "test.parquet").is_file():
         raise EvaluationError(f"{text}/tests holds no test.parquet, the primary test set; run `dvc repro prepare`.")
     phrasebook = read_json(text / "languages.json")["phrasebook"]
@@ -98,9 +99,8 @@ def _evaluate_run(
     decoding: Decoding,
     machine: Machine,
 ) -> None:
-    # A control that was never trained has no translations to judge.
-    trained = any(parameter.requires_grad for parameter in objective.network.parameters())
-    translator = objective if isinstance(objective, Translation) and trained else None
+    # A model that was never trained has no translations to judge: it repeats itself until there is no more room.
+    translator = objective if isinstance(objective, Translation) and run.values.optimisation.updates else None
     scores: dict[str, Any] = {"name": run.name, "seed": run.seed, "task": run.task, "test_sets": {}}
     tables = []
     for test_set in test_sets:

@@ -19,8 +19,8 @@ Shapes: N occurrences · D width · P occurrences of one fold, Q of the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,11 @@ class Occurrences:
         """The occurrences of one form."""
         return [row for row, found in enumerate(self.forms) if found == form]
 
+    def only(self, forms: Collection[str]) -> Occurrences:
+        """The occurrences of some forms."""
+        rows = [row for row, form in enumerate(self.forms) if form in forms]
+        return Occurrences(*([getattr(self, field.name)[row] for row in rows] for field in fields(self)))
+
     def types(self, row: int) -> list[int]:
         """The types of an occurrence's word."""
         return [self.sentences[row][place] for place in self.positions[row]]
@@ -69,7 +74,7 @@ class Occurrences:
 
 
 def read_occurrences(path: Path, tokenizer: Tokenizer, longest: int) -> Occurrences:
-    """Read `senses.parquet`.
+    """Read `senses.parquet`; forms that cannot be judged, for want of occurrences that are written alike, are left out.
 
     Args:
         path: the file.
@@ -77,7 +82,7 @@ def read_occurrences(path: Path, tokenizer: Tokenizer, longest: int) -> Occurren
         longest: types that the model has room for.
 
     Raises:
-        EvaluationError: if a sentence is too long for the model, or a form lacks a sense in a fold.
+        EvaluationError: if a sentence is too long for the model, or no form can be judged.
     """
     table = read_table(path).to_pydict()
     encodings = encoded(path, table["source"], tokenizer, longest)
@@ -89,13 +94,13 @@ def read_occurrences(path: Path, tokenizer: Tokenizer, longest: int) -> Occurren
         [encoding.ids for encoding in encodings],
         [tokens_of_span(encoding, start, end) for encoding, start, end in spans],
     )
-    for form in dict.fromkeys(found.forms):
-        if any(not (mine.any() and not mine.all()) for _, _, _, mine in _folds(found, form)):
-            raise EvaluationError(
-                f"{path}: `{form}` needs occurrences of both senses, written alike, in both folds, 0 and 1; "
-                f"give each sense occurrences in both."
-            )
-    return found
+    forms = {form for form in found.forms if all(mine.any() and not mine.all() for *_, mine in _folds(found, form))}
+    if not forms:
+        raise EvaluationError(
+            f"{path}: no form has occurrences of both senses, written alike, in both folds, 0 and 1; "
+            f"give each sense more occurrences (`sense_occurrences` in corpora.yaml)."
+        )
+    return found.only(forms)
 
 
 def separation(occurrences: Occurrences, vectors: Tensor) -> dict[str, float]:

@@ -2,6 +2,11 @@
 
 A method's file defines its own values, `Options`, and `build(run, vocabularies, generator) -> Objective`. A file here, its name
 in `METHODS`, and an entry under `methods` in params.yaml make a method.
+
+An entry with `optimisation.updates: 0` is the control of its method: the same network with its first values, never trained.
+What a reader of its states, or a model that takes its layers, gains from it was not learned: it comes from the shape of the
+network and from random values alone (the random, untrained weights of Yosinski, Clune, Bengio & Lipson 2014, "How transferable
+are features in deep neural networks?", section 4.3). What a method counts, it counts all the same.
 """
 
 from __future__ import annotations
@@ -29,7 +34,6 @@ METHODS = (
     "contrastive",  # sentence vectors by InfoNCE, van den Oord et al. 2018, Gao, Yao & Chen 2021
     "translation",  # task A itself, or task B: the parent of Zoph et al. 2016
     "onehot",  # the null method: no two types have anything in common
-    "untrained",  # the control: the translation model's own first values
 )
 
 

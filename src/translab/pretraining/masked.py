@@ -1,16 +1,17 @@
 """Masked language model on the source side: BERT's cloze task (Devlin, Chang, Lee & Toutanova 2019, "BERT: Pre-training of Deep
 Bidirectional Transformers", section 3.1, task 1).
 
-A sentence is x [END] [CLS]: as the translation model reads it (without [END] where `batch.source_end` says so), and [CLS] behind
-it. A share of its types (`rate`, 15 % in the paper) is to be predicted; of these 80 % are shown as
-[MASK], 10 % as a random type and 10 % as they are. Specials are never chosen. The network predicts each chosen type from the
-final states of the encoder through a dense layer, GELU and layer normalisation (the paper's output head).
+A sentence is x [END] [CLS]: as the translation model reads it (without [END] where `batch.source_end` says so), and [CLS]
+behind it. A share of its types (`rate`, 15 % in the paper) is to be predicted; of these 80 % are shown as [MASK], 10 % as a
+random type and 10 % as they are. Specials are never chosen. The network predicts each chosen type from the final states of the
+encoder through a dense layer, GELU and layer normalisation (the paper's output head).
 
 Deviations: the paper has [CLS] x [SEP]; but the layers are to read x [END] in a translation model, so they learn what [END] is,
-and each type stands where it will stand there. Next-sentence prediction (section 3.1, task 2), and with it input of two sentences, is left out, pairs of dialogue
-turns as well: the sentences of a parallel corpus stand alone. So nothing trains [CLS] but the cloze task of the others. The
-number of chosen types is ⌈rate · n⌉ of the n types of each sentence instead of a coin for each, so that short sentences are
-never without a gap; the output projection is not tied to the embedding, as everywhere in this project.
+and each type stands where it will stand there. Next-sentence prediction (section 3.1, task 2), and with it input of two
+sentences, is left out, pairs of dialogue turns as well: the sentences of a parallel corpus stand alone. So nothing trains [CLS]
+but the cloze task of the others. The number of chosen types is ⌈rate · n⌉ of the n types of each sentence instead of a coin for
+each, so that short sentences are never without a gap; the output projection is not tied to the embedding, as everywhere in this
+project.
 
 Shapes: B sentences · S length, [END] and [CLS] included · D width · N chosen types · V vocabulary.
 """

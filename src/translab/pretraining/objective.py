@@ -7,7 +7,7 @@ sentence a probability, a `GapFiller` guesses a hidden type, a `Contextual` give
 The network's tensors are named as the Transformer of models/transformer.py names its own (`encoder.embedding…`,
 `encoder.layers.0…`). Whatever a method can hand on to a translation model it therefore hands on by name, and a donor is nothing
 but a file of tensors (see transfer.py). A network without anything to train (`requires_grad`) is not trained: it is counted, or
-a control.
+given.
 
 Shapes: N sentences · S length · D width.
 """

@@ -66,9 +66,8 @@ def sentence(config: Mapping[str, Any]) -> str:
     languages = f"{config['source_language']}→{config['target_language']}"
     transfer, axis = config["transfer"], config["axis"]
     if config["stage"] == "pretrain":
-        return (
-            f"**{name}**, seed {seed}: a model pretrained by the method {config['method']} on {corpus} ({languages}, task A)."
-        )
+        done = "pretrained" if config["values"]["optimisation"]["updates"] else "as it is before it is pretrained"
+        return f"**{name}**, seed {seed}: a model {done} by the method {config['method']} on {corpus} ({languages}, task A)."
     if transfer:
         pairs, side = config["values"]["data"]["training_pairs"], LADDERS[transfer["ladder"]]
         text = corpus if pairs == "all" else f"{pairs} pairs of {corpus}"

@@ -1,7 +1,7 @@
 """The training loop: one objective, one network, PyTorch Lightning around it.
 
 Validation comes every `validate_every` updates; training ends at `updates`, or after `patience` validations in a row without a
-lower validation loss. A network with nothing to train is measured once.
+lower validation loss. A network that is not trained, because it has no updates or nothing to train, is measured once.
 """
 
 from __future__ import annotations
@@ -88,13 +88,15 @@ def fit(
         SystemExit: with 143 on SIGTERM, so that nobody takes the run for a finished one.
     """
     torch.set_num_threads(machine.threads)
-    use_fast_matrix_products()
+    if machine.accelerator == "cpu":
+        use_fast_matrix_products()
     # Deterministic algorithms also fill every new tensor with NaN; no result depends on it, and it costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(dropout_seed)
     every = max(1, len(train) // max(1, len(valid)))
     seen = train.take(range(0, len(train), every)[: len(valid)])
-    if gradual is None and not any(parameter.requires_grad for parameter in objective.network.parameters()):
+    trainable = gradual is not None or any(parameter.requires_grad for parameter in objective.network.parameters())
+    if not (optimisation.updates and trainable):
         return _measured(objective, valid, seen, machine, tokens, samples, log)
     learner = Learner(objective, optimisation, gradual)
     watch = Watch(samples, log)
@@ -158,7 +160,7 @@ def _measured(
     samples: Pairs,
     log: Callable[[int, Mapping[str, float]], None],
 ) -> Fit:
-    """One validation of a network that has nothing to train; its mean loss on the training sample stands for the objective."""
+    """One validation of a network that is not trained; its mean loss on the training sample stands for the objective."""
     start = time.perf_counter()
     device = torch.device(machine.accelerator)
     objective.network.to(device).eval()
@@ -177,7 +179,7 @@ def _measured(
         weight_norm=0.0,
     )
     if not math.isfinite(record.valid_loss):
-        raise TrainingError(f"training: the validation loss of a network with nothing to train is {record.valid_loss}.")
+        raise TrainingError(f"training: the validation loss of a network that is not trained is {record.valid_loss}.")
     log(0, {name: value for name, value in asdict(record).items() if name != "step"})
     shown = zip(samples[0], objective.samples(*samples), strict=True)
     weights, seconds = _weights(objective.network), time.perf_counter() - start
