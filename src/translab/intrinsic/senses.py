@@ -94,7 +94,9 @@ def read_occurrences(path: Path, tokenizer: Tokenizer, longest: int) -> Occurren
         [encoding.ids for encoding in encodings],
         [tokens_of_span(encoding, start, end) for encoding, start, end in spans],
     )
-    forms = {form for form in found.forms if all(mine.any() and not mine.all() for *_, mine in _folds(found, form))}
+    forms = [
+        form for form in dict.fromkeys(found.forms) if all(mine.any() and not mine.all() for *_, mine in _folds(found, form))
+    ]
     if not forms:
         raise EvaluationError(
             f"{path}: no form has occurrences of both senses, written alike, in both folds, 0 and 1; "
@@ -128,13 +130,13 @@ def _folds(
     """
     rows = occurrences.rows(form)
     first = occurrences.senses[rows[0]]
+    spellings: dict[tuple[int, ...], int] = {}
+    written = {row: spellings.setdefault(tuple(occurrences.types(row)), len(spellings)) for row in rows}
     for fold in (0, 1):
         asked = [row for row in rows if occurrences.folds[row] == fold]
         others = [row for row in rows if occurrences.folds[row] != fold]
         is_first = np.array([occurrences.senses[row] == first for row in others], dtype=bool)  # [Q]
-        alike = np.array(
-            [[occurrences.types(row) == occurrences.types(other) for other in others] for row in asked], dtype=bool
-        ).reshape(len(asked), len(others))
+        alike = np.equal.outer([written[row] for row in asked], [written[row] for row in others])  # of both folds
         known = (alike & is_first).any(1) & (alike & ~is_first).any(1)  # [P]
         queries = [row for row, is_known in zip(asked, known, strict=True) if is_known]
         mine = np.array([occurrences.senses[row] == first for row in queries], dtype=bool)
