@@ -352,7 +352,8 @@ def test_the_picture_shows_one_form_on_its_principal_components(tokenizer: Token
     rows = sense_rows()
     other = [{**row, "form": "seen", "start": row["source"].index("seen"), "end": len(row["source"])} for row in rows]
     rows = [{**row, "form": "bat"} for row in rows]
-    occurrences = read_occurrences(senses_file(tmp_path, other + rows), tokenizer, LONGEST)
+    rare = {**rows[0], "source": rows[0]["source"].replace("bank", "seen")}
+    occurrences = read_occurrences(senses_file(tmp_path, [*other, *rows, rare]), tokenizer, LONGEST)
     vectors = torch.randn(len(occurrences.forms), 7, generator=torch.Generator().manual_seed(1)).double()
     table = picture(occurrences, vectors).to_pydict()
     assert set(table) == {"form", "sense", "fold", "x", "y"}
@@ -360,7 +361,7 @@ def test_the_picture_shows_one_form_on_its_principal_components(tokenizer: Token
     assert table["sense"] == [row["sense"] for row in rows]
     points = torch.tensor([table["x"], table["y"]])
     torch.testing.assert_close(points.mean(1), torch.zeros(2), atol=1e-6, rtol=0)
-    shown = vectors[len(other) :]
+    shown = vectors[len(other) : -1]
     variances = torch.linalg.eigvalsh(torch.cov(shown.T))[-2:].flip(0)
     torch.testing.assert_close(points.var(1).double(), variances, rtol=1e-5, atol=0)
     torch.testing.assert_close(principal_components(-shown), -principal_components(shown))

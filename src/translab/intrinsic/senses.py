@@ -166,8 +166,11 @@ def sense_vectors(occurrences: Occurrences, model: object, table: Tensor | None)
 
 
 def picture(occurrences: Occurrences, vectors: Tensor) -> pa.Table:
-    """The shown form's vectors [N, D] on their two principal components, a row for each occurrence."""
+    """The shown form's vectors [N, D] on their two principal components, a row for each occurrence in its usual spelling."""
     rows = occurrences.rows(occurrences.shown())
+    spellings = [tuple(occurrences.types(row)) for row in rows]
+    usual = max(spellings, key=spellings.count)
+    rows = [row for row, spelling in zip(rows, spellings, strict=True) if spelling == usual]
     return pa.table(
         {
             "form": [occurrences.forms[row] for row in rows],
