@@ -1,4 +1,4 @@
-"""The recurrent bodies: equal to their equations written out, blind to padding, and whole in an evaluation."""
+"""The bodies beside our Transformer: recurrent ones equal to their equations written out, and all whole in an evaluation."""
 
 from __future__ import annotations
 
@@ -31,11 +31,16 @@ VALUES = config.Model(
     decoder_layers=2,
     positions="sinusoidal",
     normalisation="pre",
+    connection="residual",
+    attention_scale="sqrt",
+    cross_projection="separate",
+    causal=True,
     dropout=0.1,
     maximum_length=19,
 )
 RECURRENT = ["lstm-attention", "lstm", "rnn"]
-BODIES = ["transformer", *RECURRENT]
+BODIES = ["transformer", "torch", *RECURRENT]
+ATTENTIVE = {"transformer", "torch"}
 
 
 def build(body: str, seed: int = 1, **changes: object) -> Any:
@@ -177,7 +182,9 @@ def test_the_decoder_sees_the_past_and_never_the_future(body: str) -> None:
 
 @pytest.mark.parametrize("body", BODIES)
 def test_a_seed_gives_a_model_and_all_bodies_share_the_first_embeddings_and_projection(body: str) -> None:
+    before = torch.random.get_rng_state()
     one, same, other, transformer = build(body), build(body), build(body, seed=2), build("transformer")
+    assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
     assert not torch.equal(one.output.weight, other.output.weight)
     for part in ("encoder.embedding.tokens.weight", "decoder.embedding.tokens.weight", "output.weight", "output.bias"):
@@ -202,13 +209,42 @@ def test_a_recurrent_body_knows_order_without_positions(body: str) -> None:
     assert (model(source, target) - model(source.flip(1), target)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("body", RECURRENT)
+@pytest.mark.parametrize("body", ["torch", *RECURRENT])
 def test_dropout_acts_in_training_alone(body: str) -> None:
     model = build(body, dropout=0.5)
     source, target = draw(1, SOURCE_TYPES, BATCH, SOURCE), draw(2, TARGET_TYPES, BATCH, TARGET)
     quiet = model(source, target)
     assert torch.equal(model(source, target), quiet)
     assert not torch.equal(model.train()(source, target), quiet)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found", "neutral"),
+    [
+        ("connection", "highway", "highway", "residual"),
+        ("attention_scale", "none", "none", "sqrt"),
+        ("cross_projection", "none", "none", "separate"),
+        ("causal", False, "false", "true"),
+    ],
+)
+@pytest.mark.parametrize("body", ["torch", *RECURRENT])
+def test_what_only_our_transformer_can_change_is_refused_for_other_bodies(
+    body: str, key: str, value: object, found: str, neutral: str
+) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        config.check(config.Model, VALUES.model_dump() | {"body": body, key: value}, "params.yaml: model")
+    assert str(refusal.value) == (
+        f"params.yaml: model: {key} {found} has no meaning for body {body}, which only knows {key} {neutral}; set it to that, "
+        "or take body transformer."
+    )
+
+
+def test_the_library_gives_its_own_first_values_to_each_layer() -> None:
+    layers = build("torch").encoder.stack.layers
+    weights = [layer.self_attn.in_proj_weight for layer in layers]
+    bound = math.sqrt(6 / (4 * VALUES.width))
+    assert all(0.9 * bound < weight.abs().max() <= bound for weight in weights)
+    assert not torch.equal(*weights)
 
 
 @pytest.mark.parametrize("body", ["lstm", "rnn"])
@@ -238,14 +274,15 @@ def test_attention_is_a_share_of_the_real_source_and_there_is_none_in_the_other_
 def test_a_choice_by_attention_is_undecided_without_self_attention(body: str) -> None:
     sources = draw(1, SOURCE_TYPES, BATCH, SOURCE).tolist()
     margins = attention_margins(build(body), sources, [[4]] * BATCH, [[1]] * BATCH, [[2]] * BATCH, 12)
-    assert all((margin == 0) is (body != "transformer") for margin in margins)
+    assert all((margin == 0) is (body not in ATTENTIVE) for margin in margins)
 
 
-def test_an_evaluation_of_a_body_without_attention_is_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [{"body": "rnn"}, {"body": "torch"}, {"causal": False}])
+def test_an_evaluation_is_whole(model: dict[str, object], tmp_path: Path) -> None:
     toy.write_text(tmp_path / "text")
     machine = Machine(accelerator="cpu", threads=1, precision="32-true")
     train(
-        toy.run(model={"body": "rnn", "decoder_layers": 2}),
+        toy.run(model={"decoder_layers": 2} | model),
         text=tmp_path / "text",
         tokenizers=toy.write_tokenizers(tmp_path / "tokenizer"),
         added=None,
@@ -255,7 +292,7 @@ def test_an_evaluation_of_a_body_without_attention_is_whole(tmp_path: Path) -> N
         log=lambda step, values: None,
     )
     evaluate(
-        "rnn",
+        "other",
         [1],
         runs=tmp_path / "runs",
         text=tmp_path / "text",
@@ -263,6 +300,7 @@ def test_an_evaluation_of_a_body_without_attention_is_whole(tmp_path: Path) -> N
         decoding=Decoding(beam=2, length_penalty=1.0, batch_tokens=50),
         machine=machine,
     )
-    assert json.loads((tmp_path / "out/1/attention.json").read_text()) == []
+    attention = json.loads((tmp_path / "out/1/attention.json").read_text())
+    assert (attention == []) is (model == {"body": "rnn"})
     curve = json.loads((tmp_path / "out/1/scores.json").read_text())["memory"]
     assert curve[0]["distance"] == 0 and curve[0]["sentences"] == 24 and curve[0]["norm"] > 0

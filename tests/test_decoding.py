@@ -28,10 +28,16 @@ VALUES = config.Model(
     decoder_layers=3,
     positions="sinusoidal",
     normalisation="pre",
+    connection="residual",
+    attention_scale="sqrt",
+    cross_projection="separate",
+    causal=True,
     dropout=0.1,
     maximum_length=29,
 )
 RECURRENT = [{"body": body, "encoder_layers": 2, "decoder_layers": 2} for body in ("lstm-attention", "lstm", "rnn")]
+TORCH = {"body": "torch"}
+NOT_CAUSAL = {"causal": False}
 LENGTHS = (5, 11, 3, 17, 2, 7, 13, 19, 1)
 
 
@@ -80,7 +86,19 @@ def test_padding_is_the_same_id_everywhere() -> None:
     assert PADDING == PAD
 
 
-@pytest.mark.parametrize("changes", [{"normalisation": "pre"}, {"normalisation": "post"}, *RECURRENT])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalisation": "pre"},
+        {"normalisation": "post"},
+        {"connection": "highway"},
+        {"connection": "none"},
+        {"attention_scale": "none"},
+        {"cross_projection": "none"},
+        TORCH,
+        *RECURRENT,
+    ],
+)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_cached_decoding_equals_uncached(rows: int, changes: dict[str, object]) -> None:
     model = build(**changes)
@@ -95,7 +113,22 @@ def test_cached_decoding_equals_uncached(rows: int, changes: dict[str, object]) 
     assert (found - expected).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("changes", [{}, *RECURRENT])
+def test_a_decoder_that_is_not_causal_reads_its_own_prefix_in_both_directions() -> None:
+    model = build(causal=False)
+    source = pad(sentences()[:3])
+    target = torch.randint(7, TARGET_TYPES, (6, 5), generator=torch.Generator().manual_seed(2))
+    repeated = source.repeat_interleave(2, 0)
+    with torch.no_grad():
+        memory, cache = model.encode(repeated), model.start(model.encode(source), source, 2)
+        found = [model.step(target[:, step], cache) for step in range(5)]
+        for step, states in enumerate(found):
+            prefix = model.decode(target[:, : step + 1], memory, repeated)
+            assert (states - prefix[:, -1]).abs().max() < 1e-5
+        leaking = model.decode(target, memory, repeated)
+    assert (leaking[:, 2] - found[2]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("changes", [{}, {"cross_projection": "none"}, TORCH, *RECURRENT])
 def test_a_cache_follows_its_rows(changes: dict[str, object]) -> None:
     model = build(**changes)
     source = pad(sentences()[:3])
@@ -115,7 +148,9 @@ def test_a_cache_follows_its_rows(changes: dict[str, object]) -> None:
     assert (found[1] - expected[torch.tensor([0, 1, 3, 3]), 4]).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(("seed", "changes"), [(1, {}), (2, {}), (3, {}), *((1, changes) for changes in RECURRENT)])
+@pytest.mark.parametrize(
+    ("seed", "changes"), [(1, {}), (2, {}), (3, {}), *((1, changes) for changes in (NOT_CAUSAL, TORCH, *RECURRENT))]
+)
 def test_a_beam_of_one_is_greedy(seed: int, changes: dict[str, object]) -> None:
     model, sources = build(seed, sharpness=30.0 if changes else 4.0, **changes), sentences(seed)
     found = search(model, sources, beam=1)
@@ -144,9 +179,11 @@ def plain_beam_search(model: Translator, source: list[int], beam: int, penalty: 
 
 
 @pytest.mark.parametrize(("beam", "length_penalty"), [(2, 0.0), (2, 1.0), (5, 0.6)])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_narrow_beam_follows_the_stated_rules(seed: int, beam: int, length_penalty: float) -> None:
-    model, sources = build(seed, sharpness=2.0), sentences(seed)[:5]
+@pytest.mark.parametrize(("seed", "changes"), [(1, {}), (2, {}), (3, {}), (1, NOT_CAUSAL), (1, TORCH)])
+def test_a_narrow_beam_follows_the_stated_rules(
+    seed: int, changes: dict[str, object], beam: int, length_penalty: float
+) -> None:
+    model, sources = build(seed, sharpness=2.0, **changes), sentences(seed)[:5]
     with torch.no_grad():
         model.output.bias[END] = 2
     found = search(model, sources, beam, length_penalty=length_penalty, maximum_length=lambda length: 5 + length // 3)

@@ -29,6 +29,10 @@ def build(body: Any) -> Any:
         decoder_layers=2,
         positions="sinusoidal",
         normalisation="pre",
+        connection="residual",
+        attention_scale="sqrt",
+        cross_projection="separate",
+        causal=True,
         dropout=0.1,
         maximum_length=19,
     )

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from translab import config
+from translab.models import attention
+from translab.models.blocks import Connection
+from translab.models.library import TorchTransformer
 from translab.models.positions import SINUSOIDAL_RMS, SentenceTooLong, sinusoidal_table
 from translab.models.transformer import Encoder, Transformer
 
@@ -23,9 +26,21 @@ VALUES = config.Model(
     decoder_layers=5,
     positions="sinusoidal",
     normalisation="pre",
+    connection="residual",
+    attention_scale="sqrt",
+    cross_projection="separate",
+    causal=True,
     dropout=0.1,
     maximum_length=19,
 )
+AXES: list[dict[str, object]] = [
+    {"attention_scale": "none"},
+    {"cross_projection": "none"},
+    {"connection": "highway"},
+    {"connection": "none"},
+    {"causal": False},
+]
+"""What else can be said of attention, connections and masks."""
 
 
 def build(seed: int = 1, **changes: object) -> Transformer:
@@ -44,6 +59,33 @@ def pad(tokens: Tensor, sentence: int, length: int) -> Tensor:
     return tokens
 
 
+def copy_layers(encoder: nn.TransformerEncoder, decoder: nn.TransformerDecoder, model: Transformer) -> None:
+    """Give PyTorch's own layers the weights of the model's."""
+
+    def copy_attention(theirs: nn.MultiheadAttention, ours: nn.Module) -> None:
+        theirs.in_proj_weight.copy_(ours.projection.weight)
+        theirs.in_proj_bias.copy_(ours.projection.bias)
+        theirs.out_proj.load_state_dict(ours.output.state_dict())
+
+    with torch.no_grad():
+        pairs = [
+            *zip(encoder.layers, model.encoder.layers, strict=True),
+            *zip(decoder.layers, model.decoder.layers, strict=True),
+        ]
+        for theirs, ours in pairs:
+            copy_attention(theirs.self_attn, ours.self_attention)
+            norms = [ours.self_attention_residual.norm, ours.feedforward_residual.norm]
+            if hasattr(ours, "cross_attention"):
+                copy_attention(theirs.multihead_attn, ours.cross_attention)
+                norms.insert(1, ours.cross_attention_residual.norm)
+            theirs.linear1.load_state_dict(ours.feedforward.inner.state_dict())
+            theirs.linear2.load_state_dict(ours.feedforward.outer.state_dict())
+            for number, norm in enumerate(norms, 1):
+                getattr(theirs, f"norm{number}").load_state_dict(norm.state_dict())
+        encoder.norm.load_state_dict(model.encoder.norm.state_dict())
+        decoder.norm.load_state_dict(model.decoder.norm.state_dict())
+
+
 def torch_twin(model: Transformer, normalisation: str) -> nn.Transformer:
     """PyTorch's own Transformer with the same weights."""
     twin = nn.Transformer(
@@ -56,29 +98,7 @@ def torch_twin(model: Transformer, normalisation: str) -> nn.Transformer:
         batch_first=True,
         norm_first=normalisation == "pre",
     ).eval()
-
-    def copy_attention(theirs: nn.MultiheadAttention, ours: nn.Module) -> None:
-        theirs.in_proj_weight.copy_(ours.projection.weight)
-        theirs.in_proj_bias.copy_(ours.projection.bias)
-        theirs.out_proj.load_state_dict(ours.output.state_dict())
-
-    with torch.no_grad():
-        pairs = [
-            *zip(twin.encoder.layers, model.encoder.layers, strict=True),
-            *zip(twin.decoder.layers, model.decoder.layers, strict=True),
-        ]
-        for theirs, ours in pairs:
-            copy_attention(theirs.self_attn, ours.self_attention)
-            norms = [ours.self_attention_residual.norm, ours.feedforward_residual.norm]
-            if hasattr(ours, "cross_attention"):
-                copy_attention(theirs.multihead_attn, ours.cross_attention)
-                norms.insert(1, ours.cross_attention_residual.norm)
-            theirs.linear1.load_state_dict(ours.feedforward.inner.state_dict())
-            theirs.linear2.load_state_dict(ours.feedforward.outer.state_dict())
-            for number, norm in enumerate(norms, 1):
-                getattr(theirs, f"norm{number}").load_state_dict(norm.state_dict())
-        twin.encoder.norm.load_state_dict(model.encoder.norm.state_dict())
-        twin.decoder.norm.load_state_dict(model.decoder.norm.state_dict())
+    copy_layers(twin.encoder, twin.decoder, model)
     return twin
 
 
@@ -111,6 +131,31 @@ def test_logits_equal_those_of_pytorchs_transformer(normalisation: str) -> None:
     real = target != 0
     assert (found - expected)[real].abs().max() < 1e-5
     assert found[real].std() > 0.1
+
+
+@pytest.mark.parametrize("normalisation", ["pre", "post"])
+def test_the_body_of_the_library_is_our_transformer_for_equal_weights(normalisation: str) -> None:
+    model = build(normalisation=normalisation)
+    disturb(model)
+    values = config.Model(**(VALUES.model_dump() | {"body": "torch", "normalisation": normalisation}))
+    twin = TorchTransformer(values, SOURCE_TYPES, TARGET_TYPES, torch.Generator().manual_seed(1)).eval()
+    copy_layers(twin.encoder.stack, twin.decoder.stack, model)
+    for part in ("encoder.embedding", "decoder.embedding", "output"):
+        twin.get_submodule(part).load_state_dict(model.get_submodule(part).state_dict())
+    source = pad(pad(draw(1, SOURCE_TYPES, BATCH, SOURCE), 1, 6), 2, 0)
+    target = pad(draw(2, TARGET_TYPES, BATCH, TARGET), 1, 4)
+    real = target != 0
+    real[2] = False
+    # Where gradients are kept and where they are not, the library takes different ways.
+    for way in (torch.enable_grad, torch.inference_mode):
+        with way():
+            expected, found = model(source, target), twin(source, target)
+            assert (found - expected)[real].abs().max() < 1e-5 and found[real].std() > 0.1 and found.isfinite().all()
+            ours = [*model.encoder_attention(source), *model.cross_attention(source, target)]
+            theirs = [*twin.encoder_attention(source), *twin.cross_attention(source, target)]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.shape == other.shape
+            assert (one - other)[:2].abs().max() < 1e-6
 
 
 def test_embeddings_are_scaled_by_the_root_of_the_width() -> None:
@@ -204,8 +249,9 @@ def test_the_parameter_count_is_the_formula() -> None:
     assert count(build()) == encoder + decoder + TARGET_TYPES * width + TARGET_TYPES
 
 
-def test_padding_cannot_change_an_unpadded_output() -> None:
-    model = build()
+@pytest.mark.parametrize("changes", [{}, *AXES])
+def test_padding_cannot_change_an_unpadded_output(changes: dict[str, object]) -> None:
+    model = build(**changes)
     source, target = draw(1, SOURCE_TYPES, 1, 5), draw(2, TARGET_TYPES, 1, 3)
     alone = model(source, target)
     padded_source, padded_target = draw(3, SOURCE_TYPES, BATCH, SOURCE), draw(4, TARGET_TYPES, BATCH, TARGET)
@@ -240,6 +286,20 @@ def test_the_decoder_is_causal_by_gradient() -> None:
         strength = gradient.abs().sum(-1)  # [B, T]
         assert (strength[:, : position + 1] > 0).all()
         assert (strength[:, position + 1 :] == 0).all()
+
+
+def test_a_decoder_that_is_not_causal_sees_all_of_the_target_but_its_padding() -> None:
+    model = build(causal=False)
+    source, target = draw(1, SOURCE_TYPES, BATCH, SOURCE), pad(draw(2, TARGET_TYPES, BATCH, TARGET), 1, 4)
+    embedded: list[Tensor] = []
+    model.decoder.embedding.register_forward_hook(lambda _module, _inputs, output: embedded.append(output))
+    hidden = model.decode(target, model.encode(source), source)
+    for position in range(TARGET):
+        (gradient,) = torch.autograd.grad(hidden[:, position].pow(2).sum(), embedded[0], retain_graph=True)
+        strength = gradient.abs().sum(-1)  # [B, T]
+        assert (strength[[0, 2]] > 0).all() and (strength[1, :4] > 0).all()
+        if position < 4:
+            assert (strength[1, 4:] == 0).all()
 
 
 def test_the_encoder_looks_in_both_directions() -> None:
@@ -288,13 +348,20 @@ def test_the_generator_alone_decides_the_first_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"positions": "learned"}, {"encoder_layers": 3, "decoder_layers": 6}, {"normalisation": "post"}]
+    "changes", [{"positions": "learned"}, {"encoder_layers": 3, "decoder_layers": 6}, {"normalisation": "post"}, *AXES]
 )
 def test_parameters_that_two_variants_share_start_alike(changes: dict[str, object]) -> None:
     base, variant = build().state_dict(), build(**changes).state_dict()
     shared = base.keys() & variant.keys()
     assert len(shared) > 0.5 * len(base)
-    assert all(torch.equal(base[name], variant[name]) for name in shared)
+    # Without projections of keys and values the rows of the queries are left of the matrix of all three.
+    assert all(torch.equal(base[name][: len(variant[name])], variant[name]) for name in shared)
+
+
+@pytest.mark.parametrize("changes", AXES)
+def test_each_axis_changes_what_the_model_computes(changes: dict[str, object]) -> None:
+    source, target = draw(1, SOURCE_TYPES, BATCH, SOURCE), draw(2, TARGET_TYPES, BATCH, TARGET)
+    assert (build(**changes)(source, target) - build()(source, target)).abs().max() > 1e-2
 
 
 def test_no_two_matrices_start_alike() -> None:
@@ -329,7 +396,7 @@ def test_dropout_acts_in_training_alone() -> None:
 
 
 def test_dropout_reaches_embeddings_attention_feed_forward_and_every_sub_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    from translab.models import attention, blocks
+    from translab.models import blocks
 
     shapes: list[tuple[int, ...]] = []
 
@@ -351,3 +418,107 @@ def test_dropout_reaches_embeddings_attention_feed_forward_and_every_sub_layer(m
         decoder,
         *[of_target, decoder, across, decoder, outer, decoder] * VALUES.decoder_layers,
     ]
+
+
+@pytest.mark.parametrize(("scale", "heads"), [("sqrt", 2), ("none", 1), ("none", 2)])
+def test_a_score_of_unit_variance_has_the_variance_of_a_heads_width_unless_divided(
+    monkeypatch: pytest.MonkeyPatch, scale: str, heads: int
+) -> None:
+    seen: list[Tensor] = []
+
+    def record(scores: Tensor) -> Tensor:
+        seen.append(scores)
+        return scores.softmax(-1)
+
+    monkeypatch.setattr(attention, "softmax", record)
+    layer = build(attention_scale=scale, heads=heads).encoder.layers[0].self_attention
+    head_width = VALUES.width // heads
+    generator = torch.Generator().manual_seed(1)
+    queries, keys, values = (torch.randn(101 * heads, 29, head_width, generator=generator) for _ in range(3))
+    layer.attend(queries, keys, values, None)
+    assert seen[0].var() == pytest.approx(1 if scale == "sqrt" else head_width, rel=0.05)
+
+
+def test_without_the_scale_queries_are_longer_and_nothing_else_is_different() -> None:
+    base, other = build(), build(attention_scale="none")
+    for model in (base, other):
+        disturb(model)
+    with torch.no_grad():
+        for name, parameter in other.named_parameters():
+            if ".projection." in name:
+                parameter[: VALUES.width] /= math.sqrt(VALUES.width / VALUES.heads)
+    source, target = draw(1, SOURCE_TYPES, BATCH, SOURCE), draw(2, TARGET_TYPES, BATCH, TARGET)
+    torch.testing.assert_close(other(source, target), base(source, target), atol=1e-5, rtol=0)
+
+
+def test_without_projections_a_heads_keys_and_values_are_its_columns_of_the_memory() -> None:
+    layer = build(cross_projection="none").decoder.layers[0].cross_attention
+    memory = torch.randn(BATCH, SOURCE, VALUES.width, generator=torch.Generator().manual_seed(1))
+    for part in layer.keys_values(memory):
+        heads = layer.by_head(part)  # [B, H, S, K]
+        assert torch.equal(heads[:, 0], memory[..., :17]) and torch.equal(heads[:, 1], memory[..., 17:])
+
+
+def test_projections_of_keys_and_values_are_the_parameters_that_are_freed() -> None:
+    freed = count(build()) - count(build(cross_projection="none"))
+    assert freed == VALUES.decoder_layers * 2 * (VALUES.width**2 + VALUES.width)
+
+
+def test_with_one_head_projections_of_keys_and_values_fold_away() -> None:
+    base, folded = build(heads=1), build(heads=1, cross_projection="none")
+    disturb(base)
+    width = VALUES.width
+    with torch.no_grad():
+        for name, parameter in folded.named_parameters():
+            if ".cross_attention." not in name:
+                parameter.copy_(base.get_parameter(name))
+        for ours, theirs in zip(folded.decoder.layers, base.decoder.layers, strict=True):
+            own, other = ours.cross_attention, theirs.cross_attention
+            of_queries, of_keys, of_values = other.projection.weight.split(width)
+            query_bias, _, value_bias = other.projection.bias.split(width)
+            # The bias of the keys adds the same to all scores of a query, and the softmax ignores it.
+            own.projection.weight.copy_(of_keys.T @ of_queries)
+            own.projection.bias.copy_(of_keys.T @ query_bias)
+            own.output.weight.copy_(other.output.weight @ of_values)
+            own.output.bias.copy_(other.output.weight @ value_bias + other.output.bias)
+    source, target = pad(draw(1, SOURCE_TYPES, BATCH, SOURCE), 1, 6), draw(2, TARGET_TYPES, BATCH, TARGET)
+    torch.testing.assert_close(folded(source, target), base(source, target), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("normalisation", ["pre", "post"])
+@pytest.mark.parametrize("connection", ["residual", "highway", "none"])
+def test_a_connection_is_its_equation(connection: str, normalisation: str) -> None:
+    values = config.Model(**(VALUES.model_dump() | {"connection": connection, "normalisation": normalisation}))
+    around = Connection(values).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(1)
+    x, output = (torch.randn(BATCH, TARGET, VALUES.width, generator=generator) for _ in range(2))
+    expected = {"residual": x + output, "none": output}.get(connection)
+    if around.gate is not None:
+        for parameter in around.gate.parameters():
+            parameter.normal_(generator=generator)
+        through = torch.sigmoid(x @ around.gate.weight.T + around.gate.bias - 2)
+        expected = x * (1 - through) + through * output
+    assert torch.equal(around.enter(x), around.norm(x) if normalisation == "pre" else x)
+    torch.testing.assert_close(around.leave(x, output), expected if normalisation == "pre" else around.norm(expected))
+
+
+def test_a_highway_starts_by_carrying_most_of_what_came_in_and_counts_its_gates() -> None:
+    model = build(connection="highway")
+    gates = [part.gate for part in model.modules() if isinstance(part, Connection)]
+    assert len(gates) == 2 * VALUES.encoder_layers + 3 * VALUES.decoder_layers
+    assert count(model) - count(build()) == len(gates) * (VALUES.width**2 + VALUES.width)
+    assert count(build(connection="none")) == count(build())
+    x, output = torch.zeros(1, 1, VALUES.width), torch.ones(1, 1, VALUES.width)
+    for part in (part for part in model.modules() if isinstance(part, Connection)):
+        assert part.leave(x, output).mean().item() == pytest.approx(1 / (1 + math.exp(2)))
+
+
+@pytest.mark.parametrize("normalisation", ["pre", "post"])
+def test_a_highway_with_open_gates_is_no_connection(normalisation: str) -> None:
+    highway, none = (build(connection=connection, normalisation=normalisation) for connection in ("highway", "none"))
+    source, target = draw(1, SOURCE_TYPES, BATCH, SOURCE), draw(2, TARGET_TYPES, BATCH, TARGET)
+    with torch.no_grad():
+        for part in highway.modules():
+            if isinstance(part, Connection):
+                part.gate.bias += 1000
+    torch.testing.assert_close(highway(source, target), none(source, target))

@@ -4,6 +4,13 @@ Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), section 3.2:  softmax(Q 
 D / H, so the number of heads does not change the number of parameters. As in PyTorch's own layer, the projections of queries,
 keys and values are one matrix, there are biases, and dropout acts on the weights.
 
+    attention_scale    `none` leaves out the division: the K products of independent parts with variance 1 that make a score
+                       sum to variance K (section 3.2.1), and the softmax of large scores is almost a choice of one word
+    cross_projection   `none` leaves out W^K and W^V of cross-attention (section 3.2.2): a head's keys and values are its
+                       K columns of the encoder's states. For one head nothing is lost, because
+                       (W^Q x)ᵀ (W^K m) = ((W^K)ᵀ W^Q x)ᵀ m  and  W^O Σ a W^V m = (W^O W^V) Σ a m;
+                       several heads lose the choice of what each of them looks at
+
 Shapes: B batch · T length of the queries' side · S length of the keys' side · D width · H heads · K width of a head.
 """
 
@@ -13,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from translab import config
 from translab.models.initialisation import Linear
 from translab.models.kernels import PADDING, dropout, softmax
 
@@ -34,16 +42,32 @@ def causal_mask(maximum_length: int) -> Tensor:
     return torch.full((maximum_length, maximum_length), HIDDEN).triu(1)
 
 
+class Queries(nn.Linear):
+    """A projection of queries alone, which starts as that of one matrix with keys and values does."""
+
+    def reset_parameters(self) -> None:
+        """Leave the values open."""
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Xavier uniform for the rows of all three, of which the first are kept; biases zero."""
+        rows = nn.init.xavier_uniform_(torch.empty(3 * self.out_features, self.in_features), generator=generator)
+        with torch.no_grad():
+            self.weight.copy_(rows[: self.out_features])
+            self.bias.zero_()
+
+
 class Attention(nn.Module):
     """Projections and the weighted mean, shared by self-attention and cross-attention."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    projection: nn.Linear
+
+    def __init__(self, values: config.Model) -> None:
         super().__init__()
-        self.heads = heads
-        self.dropout = dropout
-        self.scale = (width // heads) ** -0.5
-        self.projection = Linear(width, 3 * width)  # rows: queries, keys, values
-        self.output = Linear(width, width)
+        self.heads = values.heads
+        self.dropout = values.dropout
+        self.scale = (values.width // values.heads) ** -0.5 if values.attention_scale == "sqrt" else 1.0
+        self.projection = Linear(values.width, 3 * values.width)  # rows: queries, keys, values
+        self.output = Linear(values.width, values.width)
 
     def split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
         """[B, T, parts·D] → `parts` tensors [B·H, T, K]."""
@@ -84,8 +108,17 @@ class SelfAttention(Attention):
 class CrossAttention(Attention):
     """Attention of the target to the encoder's output (the memory)."""
 
+    def __init__(self, values: config.Model) -> None:
+        super().__init__(values)
+        self.projects_memory = values.cross_projection == "separate"
+        if not self.projects_memory:
+            self.projection = Queries(values.width, values.width)
+
     def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of memory [B, S, D], each [B·H, S, K]: the same for every word of the target."""
+        if not self.projects_memory:
+            (states,) = self.split(memory, 1)
+            return states, states
         width = memory.size(-1)
         projected = linear(memory, self.projection.weight[width:], self.projection.bias[width:])
         keys, values = self.split(projected, 2)

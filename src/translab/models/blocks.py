@@ -1,8 +1,15 @@
 """The parts of a Transformer's layer, and the two kinds of layer.
 
 Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), sections 3.1, 3.3 and 3.4. Normalisation stands before each sub-layer
-(`pre`: Xiong et al. 2020, https://arxiv.org/abs/2002.04745) or after its residual sum (`post`: the original).
-Deviation from the paper, as in PyTorch's own layers: dropout acts within the feed-forward and on attention weights too.
+(`pre`: Xiong et al. 2020, https://arxiv.org/abs/2002.04745) or after its connection (`post`: the original). Deviation from the
+paper, as in PyTorch's own layers: dropout acts within the feed-forward and on attention weights too.
+
+What came in, x, and what a sub-layer f makes of it are connected by
+
+    residual   x + f(x)                                                   He et al. 2016, and the Transformer
+    highway    x · (1 − T) + T · f(x),  T = σ(W x + b),  b = −2 at first  Srivastava, Greff & Schmidhuber 2015
+                                                                          (https://arxiv.org/abs/1505.00387), equation 3
+    none       f(x)
 
 Shapes: B batch · T target length · S source length · D width · H heads · K width of a head · R rows that are decoded.
 """
@@ -12,6 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,6 +29,9 @@ from translab.models.attention import CrossAttention, SelfAttention
 from translab.models.initialisation import Linear
 from translab.models.kernels import PADDING, dropout
 from translab.models.positions import KINDS, Positions
+
+CARRY = -2.0
+"""Added to a highway's gate, which so begins by letting most of what came in pass unchanged: σ(−2) = 0.12."""
 
 
 class Embedding(nn.Module):
@@ -53,22 +64,39 @@ class FeedForward(nn.Module):
         return output
 
 
-class Residual(nn.Module):
-    """What surrounds a sub-layer f: `pre` gives x + f(norm(x)), `post` gives norm(x + f(x)), with dropout on f's output."""
+def highway(x: Tensor, output: Tensor, gate: Tensor) -> Tensor:
+    """A mean of x and a layer's output, weighted by the gate before its σ; all of one shape."""
+    through = torch.sigmoid(gate + CARRY)
+    return through * output + (1 - through) * x
+
+
+class Connection(nn.Module):
+    """What surrounds a sub-layer f, for instance `pre` with residual: x + f(norm(x)), `post` with residual: norm(x + f(x)).
+
+    A highway's gate reads x itself. Dropout acts on f's output.
+    """
 
     def __init__(self, values: config.Model) -> None:
         super().__init__()
         self.dropout = values.dropout
         self.pre = values.normalisation == "pre"
+        self.carries = values.connection != "none"
         self.norm = nn.LayerNorm(values.width)
+        self.gate = Linear(values.width, values.width) if values.connection == "highway" else None
 
     def enter(self, x: Tensor) -> Tensor:
         """What the sub-layer sees."""
         return self.norm(x) if self.pre else x
 
     def leave(self, x: Tensor, output: Tensor) -> Tensor:
-        """The sum of what came in and the sub-layer's output."""
-        x = x + dropout(output, self.dropout, self.training)
+        """What came in [B, T, D] and the sub-layer's output in one."""
+        output = dropout(output, self.dropout, self.training)
+        if self.gate is not None:
+            x = highway(x, output, self.gate(x))
+        elif self.carries:
+            x = x + output
+        else:
+            x = output
         return x if self.pre else self.norm(x)
 
 
@@ -77,10 +105,10 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, values: config.Model) -> None:
         super().__init__()
-        self.self_attention = SelfAttention(values.width, values.heads, values.dropout)
-        self.self_attention_residual = Residual(values)
+        self.self_attention = SelfAttention(values)
+        self.self_attention_residual = Connection(values)
         self.feedforward = FeedForward(values)
-        self.feedforward_residual = Residual(values)
+        self.feedforward_residual = Connection(values)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """x [B, S, D] → [B, S, D], and the attention weights [B·H, S, S]; `mask` hides padding."""
@@ -102,21 +130,24 @@ class LayerCache:
 
 
 class DecoderLayer(nn.Module):
-    """Masked self-attention, cross-attention, then feed-forward."""
+    """Self-attention (masked, unless the decoder is not causal), cross-attention, then feed-forward."""
 
     def __init__(self, values: config.Model) -> None:
         super().__init__()
-        self.self_attention = SelfAttention(values.width, values.heads, values.dropout)
-        self.self_attention_residual = Residual(values)
-        self.cross_attention = CrossAttention(values.width, values.heads, values.dropout)
-        self.cross_attention_residual = Residual(values)
+        self.self_attention = SelfAttention(values)
+        self.self_attention_residual = Connection(values)
+        self.cross_attention = CrossAttention(values)
+        self.cross_attention_residual = Connection(values)
         self.feedforward = FeedForward(values)
-        self.feedforward_residual = Residual(values)
+        self.feedforward_residual = Connection(values)
 
-    def forward(self, x: Tensor, memory: Tensor, causal: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x [B, T, D], memory [B, S, D] → [B, T, D], and the cross-attention weights [B·H, T, S]."""
+    def forward(self, x: Tensor, memory: Tensor, hidden: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x [B, T, D], memory [B, S, D] → [B, T, D], and the cross-attention weights [B·H, T, S].
+
+        `hidden` is what self-attention must not see, [T, T] or [B·H, 1, T], `mask` hides the source's padding.
+        """
         around = self.self_attention_residual
-        x = around.leave(x, self.self_attention(around.enter(x), causal)[0])
+        x = around.leave(x, self.self_attention(around.enter(x), hidden)[0])
         keys, values = self.cross_attention.keys_values(memory)
         return self._finish(x, keys, values, mask)
 

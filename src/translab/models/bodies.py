@@ -1,12 +1,14 @@
 """The bodies of a translation model by their names in params.yaml.
 
     transformer       self-attention in encoder and decoder, cross-attention                       Vaswani et al. 2017
+    torch             the same with the layers of the library, torch.nn.Transformer
     lstm-attention    bidirectional LSTM encoder, LSTM decoder with attention to the source        Luong et al. 2015
     lstm              LSTM encoder and decoder; the last state is all that the decoder is given    Sutskever et al. 2014
     rnn               the same with plain tanh layers                                              Elman 1990
 
 All have the same embeddings (the recurrent ones without positions), the same projection to the target vocabulary, and as many
-layers of the same width; recurrent.py and recurrent_decoders.py say what differs from the papers.
+layers of the same width; recurrent.py and recurrent_decoders.py say what differs from the papers, library.py what differs from
+our Transformer.
 
 Shapes: B batch · S source length · T target length · D width · L layers · P parts of a recurrent state.
 """
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from translab import config
 from translab.models.initialisation import Linear, initialise
+from translab.models.library import TorchTransformer
 from translab.models.recurrent import BidirectionalEncoder, Kind, LastStateEncoder
 from translab.models.recurrent_decoders import AttentionDecoder, Cache, LastStateDecoder, RecurrentDecoder
 from translab.models.transformer import Transformer
@@ -38,6 +41,8 @@ def build_translator(values: config.Model, source_types: int, target_types: int,
     match values.body:
         case "transformer":
             return Transformer(values, source_types, target_types, generator)
+        case "torch":
+            return TorchTransformer(values, source_types, target_types, generator)
         case "lstm-attention":
             return AttentionTranslator(values, source_types, target_types, generator)
         case body:

@@ -44,9 +44,6 @@ FIRST_SPECIAL = FIRST_BYTE + BYTES
 CHARACTERS = FIRST_SPECIAL + len(SPECIALS)
 """Size of the table of characters: padding, the two marks, every byte, every special type."""
 
-CARRY = -2.0
-"""Added to the highway layer's gate, which so begins by letting most of its input pass unchanged."""
-
 Size = Annotated[int, Field(ge=1)]
 
 
@@ -98,8 +95,7 @@ class CharacterNetwork(nn.Module):
             beyond = spelling[:, : places.size(1), None] == PADDED
             found.append(filters(places).masked_fill(beyond, -torch.inf).amax(1))
         x = torch.relu(torch.cat(found, -1))  # [U, channels]
-        through = torch.sigmoid(self.gate(x) + CARRY)
-        projected: Tensor = self.projection(through * torch.relu(self.highway(x)) + (1 - through) * x)
+        projected: Tensor = self.projection(blocks.highway(x, torch.relu(self.highway(x)), self.gate(x)))
         return projected
 
 

@@ -6,6 +6,10 @@ projection are three separate matrices, and the output projection has a bias.
 
 [PAD] is masked in the source. In the target it must stand at the end of a sentence, where the causal mask hides it.
 
+`causal: false` leaves this mask out (and hides the target's padding itself): in training each state sees the whole target, the
+word that it should predict included, and in generation, which recomputes all states for each new word, all that was written so
+far. It shows why the decoder of section 3.1 is masked.
+
 Shapes: B batch · S source length · T target length · D width · H heads · V vocabulary · R rows that are decoded.
 """
 
@@ -21,7 +25,7 @@ from translab import config
 from translab.models.attention import causal_mask, padding_mask
 from translab.models.blocks import DecoderLayer, Embedding, EncoderLayer, LayerCache
 from translab.models.initialisation import Linear, initialise
-from translab.models.translator import Translator
+from translab.models.translator import Prefix, Remembered, Translator
 
 
 class Encoder(nn.Module):
@@ -84,7 +88,8 @@ class Decoder(nn.Module):
     Args: as for `Encoder`.
     """
 
-    causal: Tensor
+    causal: Tensor | None
+    """What hides later words, [M, M] for the maximum length; nothing in a decoder that sees them."""
 
     def __init__(self, values: config.Model, types: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -92,7 +97,7 @@ class Decoder(nn.Module):
         self.embedding = Embedding(values, types)
         self.layers = nn.ModuleList(DecoderLayer(values) for _ in range(values.decoder_layers))
         self.norm = nn.LayerNorm(values.width)
-        self.register_buffer("causal", causal_mask(values.maximum_length), persistent=False)
+        self.register_buffer("causal", causal_mask(values.maximum_length) if values.causal else None, persistent=False)
         initialise(self, generator)
 
     def forward(self, tokens: Tensor, memory: Tensor, source: Tensor) -> Tensor:
@@ -103,10 +108,11 @@ class Decoder(nn.Module):
         """As `forward`, and the cross-attention weights of each layer, [B, H, T, S]."""
         mask = padding_mask(source, self.heads)
         length = tokens.size(1)
+        hidden = padding_mask(tokens, self.heads) if self.causal is None else self.causal[:length, :length]
         x = self.embedding(tokens)
         maps = []
         for layer in self.layers:
-            x, weights = layer(x, memory, self.causal[:length, :length], mask)
+            x, weights = layer(x, memory, hidden, mask)
             maps.append(weights.view(-1, self.heads, *weights.shape[1:]))
         return self.norm(x), maps
 
@@ -158,13 +164,18 @@ class Transformer(Translator):
         hidden: Tensor = self.decoder(target, memory, source)
         return hidden
 
-    def start(self, memory: Tensor, source: Tensor, rows: int) -> Cache:
-        """An empty cache for decoding `rows` hypotheses of each sentence; row r belongs to sentence r // rows."""
+    def start(self, memory: Tensor, source: Tensor, rows: int) -> Remembered:
+        """An empty cache for decoding `rows` hypotheses of each sentence; row r belongs to sentence r // rows.
+
+        It holds keys and values, which no later word changes, unless the decoder is not causal.
+        """
+        if self.decoder.causal is None:
+            return super().start(memory, source, rows)
         return self.decoder.start(memory, source, rows)
 
-    def step(self, tokens: Tensor, cache: Cache) -> Tensor:
+    def step(self, tokens: Tensor, cache: Cache | Prefix) -> Tensor:
         """One more token of each row, ids [R] → hidden states [R, D]; the cache grows by it."""
-        return self.decoder.step(tokens, cache)
+        return super().step(tokens, cache) if isinstance(cache, Prefix) else self.decoder.step(tokens, cache)
 
     def encoder_attention(self, source: Tensor) -> list[Tensor]:
         """How much each source token looks at each source token, for each layer [B, H, S, S]; rows sum to 1."""
