@@ -41,6 +41,10 @@ def _update(body: str) -> Callable[[torch.Tensor], None]:
         decoder_layers=2,
         positions="sinusoidal",
         normalisation="pre",
+        connection="residual",
+        attention_scale="sqrt",
+        cross_projection="separate",
+        causal=True,
         dropout=0.05,
         maximum_length=max(LENGTHS),
     )

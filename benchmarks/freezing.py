@@ -36,6 +36,10 @@ VALUES = Model(
     decoder_layers=2,
     positions="sinusoidal",
     normalisation="pre",
+    connection="residual",
+    attention_scale="sqrt",
+    cross_projection="separate",
+    causal=True,
     dropout=0.05,
     maximum_length=128,
 )

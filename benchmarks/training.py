@@ -121,6 +121,10 @@ def main() -> None:
             decoder_layers=layers,
             positions="sinusoidal",
             normalisation="pre",
+            connection="residual",
+            attention_scale="sqrt",
+            cross_projection="separate",
+            causal=True,
             dropout=0.1,
             maximum_length=128,
         )

@@ -41,6 +41,7 @@ SMALL_GRID: dict[str, Any] = {
         "decoder": {"sources": ["base"], "layers": [1], "surgeries": ["frozen"]},
         "joint": {"sources": [], "layers": [], "surgeries": []},
         "curve": {"sources": ["translation"], "layers": [2], "surgeries": ["tuned-30"]},
+        "deep": {"sources": [], "layers": [], "surgeries": []},
     },
 }
 

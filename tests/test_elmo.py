@@ -163,6 +163,15 @@ def test_features_change_no_other_first_value(vocabularies: Vocabularies) -> Non
     assert all(with_features[name].equal(tensor) for name, tensor in plain.items())
 
 
+def test_features_are_refused_beside_a_start_of_the_source(vocabularies: Vocabularies) -> None:
+    with pytest.raises(ConfigError) as error:
+        given_features(vocabularies, batch={"source_start": True})
+    assert str(error.value) == (
+        "elmo-encoder-1-frozen: features of `elmo` bring a [START] of their own, but batch.source_start is true; take another "
+        "donor, or set it to false."
+    )
+
+
 def test_features_are_refused_by_a_recurrent_body(vocabularies: Vocabularies) -> None:
     with pytest.raises(ConfigError) as error:
         given_features(vocabularies, model={"body": "lstm", "decoder_layers": 2})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,12 @@ from torch.nn import functional
 import toy
 from translab.config import ConfigError
 from translab.pretraining import build
-from translab.pretraining.masked import mask
-from translab.pretraining.objective import Vocabularies
+from translab.pretraining.contrastive import Contrastive
+from translab.pretraining.masked import Masked, mask
+from translab.pretraining.objective import Contextual, Vocabularies
 from translab.pretraining.translation import Translation
 from translab.text import bpe
-from translab.text.batching import collate
+from translab.text.batching import Batch, collate
 from translab.text.bpe import CLS, END, MASK, PAD, SPECIALS, START
 from translab.training.schedule import rate_factor
 
@@ -38,6 +40,85 @@ def test_the_end_of_the_source_is_a_value(vocabularies: Vocabularies) -> None:
     assert END not in without.source[0]
     assert with_end.target == without.target
     assert (with_end.target[0][0], with_end.target[0][-1]) == (START, END)
+
+
+CONTRAST = {"positives": "translation", "temperature": 0.05, "duplicate_overlap": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("method", "own", "ends"),
+    [(None, {}, [END]), ("masked", {"rate": 0.3}, [END, CLS]), ("contrastive", CONTRAST, [END])],
+)
+def test_the_start_of_the_source_is_a_value_and_gets_no_state(
+    vocabularies: Vocabularies, method: str | None, own: dict[str, Any], ends: list[int]
+) -> None:
+    run = toy.run(method=method, method_values=own, batch={"source_start": True}, model={"positions": "none"})
+    objective = build(run, vocabularies, seeded())
+    assert isinstance(objective, Contextual)
+    objective.network.eval()
+    sentences = bpe.encode(vocabularies.source, ["ba do ki", "lu"])
+    framed = [[START, *ids, *ends] for ids in sentences]
+    assert objective.examples(["ba do ki", "lu"], ["", ""]).source == framed
+    encoder = objective.network.get_submodule("encoder")
+    for ids, read, states in zip(sentences, framed, objective.states(sentences), strict=True):
+        expected = encoder(torch.tensor([read]))[0, 1 : 1 + len(ids)]
+        torch.testing.assert_close(states, expected)
+    if isinstance(objective, Contrastive):
+        means = torch.stack([states.mean(0) for states in objective.states(sentences)])
+        torch.testing.assert_close(objective.summaries(sentences), means, msg="the mean of the text's own types")
+
+
+def test_a_gap_is_filled_where_it_is_whatever_stands_before_the_source(vocabularies: Vocabularies) -> None:
+    run = toy.run(method="masked", method_values={"rate": 0.3}, batch={"source_start": True})
+    objective = build(run, vocabularies, seeded())
+    assert isinstance(objective, Masked)
+    objective.network.eval()
+    (ids,) = bpe.encode(vocabularies.source, ["ba do ki lu"])
+    for gap in range(len(ids)):
+        shown = torch.tensor([[START, *ids[:gap], MASK, *ids[gap + 1 :], END, CLS]])
+        logits = objective.network.output(objective.network.hidden(shown))[0, 1 + gap]
+        assert objective.fill([ids], [gap]) == [int(logits[len(SPECIALS) :].argmax()) + len(SPECIALS)]
+
+
+def objective_of_passes(vocabularies: Vocabularies, dropout: float, **optimisation: Any) -> tuple[Translation, Batch]:
+    objective = build(toy.run(model={"dropout": dropout}, optimisation=optimisation), vocabularies, seeded())
+    assert isinstance(objective, Translation)
+    return objective, collate(objective.examples(["ba do ki", "lu"], ["KI DO BA", "LU"]), [0, 1])
+
+
+def test_two_passes_without_dropout_are_one_and_agree(vocabularies: Vocabularies) -> None:
+    found = []
+    for optimisation in ({}, {"passes": 2}, {"passes": 2, "consistency": 3.0}):
+        objective, batch = objective_of_passes(vocabularies, 0.0, **optimisation)
+        loss = objective.loss(batch)
+        loss.objective.backward()
+        gradient = torch.cat([parameter.grad.flatten() for parameter in objective.network.parameters()])  # type: ignore[union-attr]
+        found.append((loss, gradient))
+    for loss, gradient in found[1:]:
+        torch.testing.assert_close(loss.objective, found[0][0].objective)
+        torch.testing.assert_close(gradient, found[0][1])
+        assert loss.tokens == found[0][0].tokens, "a type is counted once, however often it is read"
+
+
+def test_two_passes_differ_by_dropout_and_consistency_adds_their_divergence(vocabularies: Vocabularies) -> None:
+    losses = {}
+    for consistency in (0.0, 1.0, 3.0):
+        objective, batch = objective_of_passes(vocabularies, 0.5, passes=2, consistency=consistency)
+        torch.manual_seed(1)
+        losses[consistency] = objective.loss(batch).objective
+    objective, batch = objective_of_passes(vocabularies, 0.5, passes=2)
+    torch.manual_seed(1)
+    twice = torch.cat((batch.source, batch.source)), torch.cat((batch.target, batch.target))
+    real = batch.target[:, 1:] != PAD
+    first, second = (logits[real] for logits in objective.network(twice[0], twice[1][:, :-1]).chunk(2))
+    p, q = first.log_softmax(-1), second.log_softmax(-1)
+    both = [functional.kl_div(one, other, reduction="batchmean", log_target=True) for one, other in ((p, q), (q, p))]
+    right = batch.target[:, 1:][real]
+    means = [functional.cross_entropy(logits, right, label_smoothing=0.1) for logits in (first, second)]
+    assert not torch.allclose(first, second)
+    torch.testing.assert_close(losses[0.0], sum(means) / 2)
+    torch.testing.assert_close(losses[1.0] - losses[0.0], sum(both) / 2)
+    torch.testing.assert_close(losses[3.0] - losses[0.0], 3 * sum(both) / 2)
 
 
 def test_the_translation_loss_is_cross_entropy_with_label_smoothing(vocabularies: Vocabularies) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from translab.config import ConfigError, Model, check
+from translab.config import ConfigError, Model, Optimisation, Randomness, Values, check
+from translab.entries import with_delta
 from translab.grid import grid
-from translab.params import ablation, declared, finetuning, pretraining, with_delta
+from translab.params import ablation, declared, finetuning, pretraining
 
 LANGUAGES = {"corpus": "some-corpus", "source_language": "en", "target_language": "zh", "phrasebook": "travel"}
 
@@ -106,6 +107,10 @@ MODEL = {
     "decoder_layers": 2,
     "positions": "sinusoidal",
     "normalisation": "pre",
+    "connection": "residual",
+    "attention_scale": "sqrt",
+    "cross_projection": "separate",
+    "causal": True,
     "dropout": 0.1,
     "maximum_length": 128,
 }
@@ -169,6 +174,100 @@ def test_a_surgery_may_take_less_of_b() -> None:
     assert few.transfer.features == {"layers": 2}, "what the donor hands on is read from the donor"
 
 
+def deeper(surgery: dict[str, Any]) -> dict[str, Any]:
+    values = declared("finetune-words", root=ROOT, surgery="frozen")
+    return values | {"surgeries": {"frozen-4": {"train": "never", "dropout": True, **surgery}}}
+
+
+def test_a_surgery_may_change_some_values_of_the_model_and_leaves_the_others() -> None:
+    values = deeper({"model": {"encoder_layers": 4}})
+    run = finetuning(values, "translation-4", "encoder", 5, "frozen-4", 1, LANGUAGES, None)
+    assert run.name == "translation-4-encoder-5-frozen-4"
+    assert run.values.model.model_dump() == {**values["model"], "encoder_layers": 4}
+    assert values["model"]["encoder_layers"] == 2, "the values it starts from stay"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"model": {"encoder_layer": 4}},
+            "params.yaml: surgeries.frozen-4.model.encoder_layer is not a known value. Did you mean `encoder_layers`?",
+        ),
+        (
+            {"model": {"heads": 3}},
+            "params.yaml: surgeries.frozen-4.model: heads 3 does not divide width 64; allowed are 1, 2, 4, 8, 16, 32, 64.",
+        ),
+        ({"model": 4}, "params.yaml: surgeries.frozen-4.model is 4; give its values by name."),
+    ],
+)
+def test_a_wrong_model_of_a_surgery_is_answered_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        finetuning(deeper(change), "translation-4", "encoder", 5, "frozen-4", 1, LANGUAGES, None)
+    assert str(error.value) == sentence
+
+
+OPTIMISATION = {
+    "updates": 500,
+    "learning_rate": 0.01,
+    "schedule": "cosine",
+    "warmup": 100,
+    "weight_decay": 0.01,
+    "decay": "decoupled",
+    "label_smoothing": 0.1,
+    "passes": 1,
+    "consistency": 0.0,
+    "gradient_clip": 1.0,
+    "validate_every": 100,
+    "patience": 5,
+}
+RANDOMNESS = {"initialisation": "run", "order": "run", "dropout": "run", "subset": "run"}
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "sentence"),
+    [
+        (
+            Optimisation,
+            OPTIMISATION | {"consistency": 1.0},
+            "here: consistency 1.0 compares two passes, but passes is 1; set passes to 2.",
+        ),
+        (Optimisation, OPTIMISATION | {"passes": 3}, "here.passes: input should be less than or equal to 2, found 3."),
+        (Optimisation, OPTIMISATION | {"decay": "L2"}, "here.decay: input should be 'decoupled' or 'l2', found 'L2'."),
+        (
+            Optimisation,
+            OPTIMISATION | {"updates": 250},
+            "here: updates 250 is no multiple of validate_every 100, so nothing would judge the last 50; change one of them.",
+        ),
+        (
+            Randomness,
+            RANDOMNESS | {"order": "runs"},
+            "here.order: input should be a valid integer or 'run', found 'runs'.",
+        ),
+        (
+            Randomness,
+            RANDOMNESS | {"order": -1},
+            "here.order: input should be greater than or equal to 0 or 'run', found -1.",
+        ),
+    ],
+)
+def test_wrong_values_of_the_training_are_answered_in_one_sentence(
+    group: type[Values], values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        check(group, values, "here")
+    assert str(error.value) == sentence
+
+
+def test_a_source_of_randomness_is_a_value_that_a_variant_may_fix() -> None:
+    values = declared("ablate", root=ROOT, variant="base")
+    fixed = {"initialisation": 1, "dropout": 1, "subset": 1}
+    values["variants"] = {"with-only-order-varied": {"randomness": fixed}}
+    run = ablation(values, "with-only-order-varied", 3, LANGUAGES)
+    assert run.values.randomness.model_dump() == fixed | {"order": "run"}
+    assert run.axis == "randomness.dropout+randomness.initialisation+randomness.subset"
+
+
 def group(*sources: str, layers: tuple[int, ...] = (1,), surgeries: tuple[str, ...] = ("frozen",)) -> dict[str, Any]:
     return {"sources": list(sources), "layers": list(layers), "surgeries": list(surgeries)}
 
@@ -183,6 +282,7 @@ GRID: dict[str, Any] = {
         "decoder": group(),
         "joint": group("translation", surgeries=("tuned",)),
         "curve": group("translation", surgeries=("tuned-30",)),
+        "deep": group(),
     },
 }
 
@@ -238,13 +338,16 @@ def test_an_entry_of_methods_names_its_method_and_what_it_needs_otherwise() -> N
             "rate": 0.15,
             "data": {"training_pairs": 7},
             "batch": {"tokens": 9},
-            "optimisation": {"updates": 7, "warmup": 3},
+            "model": {"encoder_layers": 4},
+            "optimisation": {"updates": 7, "warmup": 3, "validate_every": 7},
         }
     }
     run = pretraining(values, "small", 1, LANGUAGES)
     assert (run.name, run.method, run.values.method) == ("small", "masked", {"rate": 0.15})
     assert (run.values.data.training_pairs, run.values.batch.tokens, run.values.optimisation.updates) == (7, 9, 7)
+    assert run.values.model.model_dump() == {**values["model"], "encoder_layers": 4}
     assert values["batch"]["tokens"] != 9, "the values it starts from stay"
+    assert values["model"]["encoder_layers"] != 4
 
 
 def test_an_entry_without_updates_is_its_method_s_control_and_differs_in_nothing_else() -> None:
@@ -271,6 +374,15 @@ def test_an_entry_without_updates_is_its_method_s_control_and_differs_in_nothing
         (
             {"method": "masked", "optimisation": {"updates": -1}},
             "params.yaml: methods.small.optimisation.updates: input should be greater than or equal to 0, found -1.",
+        ),
+        (
+            {"method": "masked", "rate": 0.15, "optimisation": {"passes": 2}},
+            "params.yaml: methods.small.optimisation.passes is 2, but the loss of `masked` is made in one pass; "
+            "give this entry optimisation: {passes: 1, consistency: 0.0}.",
+        ),
+        (
+            {"method": "translation", "model": {"width": 63}},
+            "params.yaml: methods.small.model: heads 4 does not divide width 63; allowed are 1, 3, 7, 9, 21, 63.",
         ),
     ],
 )

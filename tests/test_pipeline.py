@@ -22,6 +22,7 @@ from translab_dvc import plan
 SOURCE = ROOT / "src"
 EXEMPT = (
     "src/translab/config",
+    "src/translab/entries.py",
     "src/translab/params.py",
     "src/translab/stage.py",
     "src/translab/tracking",

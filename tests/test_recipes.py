@@ -151,6 +151,17 @@ FROZEN_IS_WORDS = "x: surgeries.frozen.train: input should be 'never', 'always' 
             {"small": {"method": "translation", "data": {"add_a": True}}},
             "x: methods.small.data.add_a is true, but a method is trained on A as it is; leave it out.",
         ),
+        (
+            "methods",
+            {"small": {"method": "cbow", "optimisation": {"passes": 2}}},
+            "x: methods.small.optimisation.passes is 2, but the loss of `cbow` is made in one pass; "
+            "give this entry optimisation: {passes: 1, consistency: 0.0}.",
+        ),
+        (
+            "variants",
+            {"order-2": {"randomness": {"order": "two"}}},
+            "x: variants.order-2: randomness.order: input should be a valid integer or 'run', found 'two'.",
+        ),
         ("surgeries", {"frozen": {"train": False, "dropout": True}}, FROZEN_IS_WORDS),
         (
             "surgeries",
@@ -208,7 +219,7 @@ def test_all_of_params_yaml_is_checked_at_once(section: str, value: dict[str, ob
         (
             "words", "onehot", 1, "frozen",
             "`onehot`: tensor `encoder.embedding.tokens.weight` has shape (100, 100), the model needs (100, 64); "
-            "donor and model must agree in width, feed-forward width and maximum length.",
+            "donor and model must agree in width, feed-forward width, cross-projection and maximum length.",
         ),
         (
             "joint", "heads-1", 2, "tuned",
@@ -241,6 +252,70 @@ def test_a_donor_that_has_not_what_is_asked_is_named_before_anything_is_trained(
 )
 def test_a_donor_that_has_what_is_asked_passes(group: str, source: str, layers: int, surgery: str) -> None:
     recipes.check_values(transferring(group, source, layers, surgery), "x")
+
+
+def laddered(source: dict[str, Any], surgery: dict[str, Any], layers: int = 5) -> dict[str, Any]:
+    values = transferring("deep", "donor", layers, "frozen-4")
+    values["methods"]["donor"] = {"method": "translation", **source}
+    values["surgeries"]["frozen-4"] = {"train": "never", "dropout": True, **surgery}
+    return values
+
+
+DEEP = {"model": {"encoder_layers": 4}}
+
+
+def test_a_deeper_donor_fits_a_surgery_that_makes_the_model_as_deep() -> None:
+    recipes.check_values(laddered(DEEP, DEEP), "x")
+
+
+@pytest.mark.parametrize(
+    ("source", "surgery", "sentence"),
+    [
+        (
+            DEEP, {},
+            "x: sweep.deep: found depth 5 of the encoder ladder, but a model with 2 encoder layers has depths 0 to 3 (1 is the "
+            "embedding); lower it or raise model.encoder_layers.",
+        ),
+        (
+            {}, DEEP,
+            "x: sweep.deep: `donor` has no tensor `encoder.layers.2.self_attention.projection.weight`, which depth 4 of the "
+            "encoder ladder needs; choose a donor that has it, a smaller depth, or another ladder.",
+        ),
+        (
+            DEEP, {"model": {"encoder_layers": 4, "feedforward": 64}},
+            "x: sweep.deep: `donor`: tensor `encoder.layers.0.feedforward.inner.weight` has shape (256, 64), the model needs "
+            "(64, 64); donor and model must agree in width, feed-forward width, cross-projection and maximum length.",
+        ),
+        (
+            {"model": {"encoder_layers": 4, "heads": 1}}, DEEP,
+            "x: sweep.deep: `donor` has model.heads 1, but the model that takes its layers has 4; choose a donor that agrees "
+            "in it.",
+        ),
+        (
+            DEEP, {"model": {"encoder_layers": 4, "connection": "highway"}},
+            "x: sweep.deep: `donor` has model.connection residual, but the model that takes its layers has highway; choose a "
+            "donor that agrees in it.",
+        ),
+        (
+            DEEP, {"model": {"encoder_layer": 4}},
+            "x: surgeries.frozen-4.model.encoder_layer is not a known value. Did you mean `encoder_layers`?",
+        ),
+    ],
+)  # fmt: skip
+def test_a_donor_and_a_surgery_that_do_not_fit_are_named(
+    source: dict[str, Any], surgery: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        recipes.check_values(laddered(source, surgery), "x")
+    assert str(error.value) == sentence
+
+
+def test_surgeries_with_models_of_several_depths_are_each_tried() -> None:
+    values = laddered(DEEP, DEEP)
+    values["surgeries"]["frozen-3"] = values["surgeries"]["frozen-4"] | {"model": {"encoder_layers": 3}}
+    values["sweep"]["deep"]["surgeries"] = ["frozen-4", "frozen-3"]
+    with pytest.raises(ConfigError, match=r"^x: sweep\.deep: found depth 5 of the encoder ladder, but a model with 3 encoder"):
+        recipes.check_values(values, "x")
 
 
 def test_only_a_transformer_receives_layers() -> None:
@@ -288,7 +363,7 @@ def test_a_section_that_is_missing_or_unknown_is_named() -> None:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
-    (tmp_path / "recipes" / "slow.yaml").write_text("# Takes its time.\noptimisation: {updates: 9999}\n")
+    (tmp_path / "recipes" / "slow.yaml").write_text("# Takes its time.\noptimisation: {updates: 9900}\n")
     new_repository(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -296,7 +371,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_recipes_start_from_the_committed_values_and_do_not_add_up(project: Path) -> None:
     recipes.apply("slow", project)
-    assert read_yaml("params.yaml")["optimisation"]["updates"] == 9999
+    assert read_yaml("params.yaml")["optimisation"]["updates"] == 9900
     recipes.apply("smoke", project)
     assert read_yaml("params.yaml")["optimisation"]["updates"] == 20
     recipes.apply("slow", project)
@@ -325,7 +400,7 @@ def test_edits_of_ones_own_are_not_overwritten(project: Path, capsys: pytest.Cap
 def test_edits_after_a_recipe_are_not_overwritten_either(project: Path) -> None:
     recipes.apply("slow", project)
     params = project / "params.yaml"
-    params.write_text(params.read_text().replace("9999", "8888"))
+    params.write_text(params.read_text().replace("9900", "8800"))
     with pytest.raises(ConfigError, match="has edits of your own"):
         recipes.apply("smoke", project)
 

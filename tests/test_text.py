@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translab.config import ConfigError
-from translab.text.batching import EndlessBatches, Examples, bucketed, collate, fitting
+from translab.text.batching import EndlessBatches, Examples, bucketed, collate, fitting, unbucketed
 from translab.text.bpe import END, PAD, SPECIALS, UNK, decode, describe, encode, load, train
 
 TEXTS = ["the dog bit the man", "the man bit the dog", "the dogs, the men; 12 o'clock!", "我打了你。", "你打了我,好吗?"] * 3
@@ -74,26 +76,46 @@ def examples_of(pairs: list[tuple[int, int]]) -> Examples:
 
 @given(lengths, st.integers(1, 120), st.integers(0, 5))
 def test_each_row_is_in_exactly_one_batch_within_the_budget(pairs: list[tuple[int, int]], tokens: int, seed: int) -> None:
-    batches = bucketed(examples_of(pairs), tokens, np.random.default_rng(seed))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(pairs)))
-    for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(pairs[row][1] for row in batch) <= tokens
+    for divide in (bucketed, unbucketed):
+        batches = divide(examples_of(pairs), tokens, np.random.default_rng(seed))
+        assert sorted(row for batch in batches for row in batch) == list(range(len(pairs)))
+        for batch in batches:
+            assert len(batch) == 1 or len(batch) * max(pairs[row][1] for row in batch) <= tokens
+        for batch, following in pairwise(batches if divide is unbucketed else []):
+            longest = max(pairs[row][1] for row in [*batch, following[0]])
+            assert (len(batch) + 1) * longest > tokens, "no batch ends while the next row still fits"
 
 
-def test_order_follows_the_seed_alone() -> None:
+def test_without_buckets_lengths_are_mixed_and_padding_takes_room() -> None:
+    examples = examples_of([(n % 13 + 1, n % 13 + 1) for n in range(400)])
+    together, mixed = (divide(examples, 60, np.random.default_rng(1)) for divide in (bucketed, unbucketed))
+    share = {
+        name: sum(len(batch) * max(len(examples.target[row]) for row in batch) for batch in batches)
+        / sum(map(len, examples.target))
+        for name, batches in (("together", together), ("mixed", mixed))
+    }
+    assert share["together"] < 1.05
+    assert share["mixed"] > 1.3
+    assert len(mixed) > len(together), "so an epoch has more batches"
+    assert mixed != unbucketed(examples, 60, np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("bucketing", [True, False])
+def test_order_follows_the_seed_alone(bucketing: bool) -> None:
     examples = examples_of([(n % 7 + 1, n % 11 + 1) for n in range(100)])
 
     def first(seed: int) -> list[int]:
-        stream = iter(EndlessBatches(examples, 20, seed))
+        stream = iter(EndlessBatches(examples, 20, bucketing, seed))
         return [int(next(stream).target.shape[1]) for _ in range(40)]
 
     assert first(1) == first(1)
     assert first(1) != first(2)
 
 
-def test_each_epoch_has_an_order_of_its_own_and_holds_every_pair() -> None:
+@pytest.mark.parametrize("bucketing", [True, False])
+def test_each_epoch_has_an_order_of_its_own_and_holds_every_pair(bucketing: bool) -> None:
     examples = Examples([[row + 7] for row in range(20)], [[row + 7, END] for row in range(20)])
-    stream = iter(EndlessBatches(examples, 8, 1))
+    stream = iter(EndlessBatches(examples, 8, bucketing, 1))
     epochs = [[int(row) for _ in range(5) for row in next(stream).source[:, 0]] for _ in range(2)]
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(7, 27))

@@ -33,6 +33,10 @@ VALUES = config.Model(
     decoder_layers=2,
     positions="sinusoidal",
     normalisation="pre",
+    connection="residual",
+    attention_scale="sqrt",
+    cross_projection="separate",
+    causal=True,
     dropout=0.3,
     maximum_length=12,
 )
@@ -214,6 +218,14 @@ def test_a_decoder_begins_as_the_language_model_that_it_came_from() -> None:
     assert torch.allclose(model.decode(TARGET, model.encode(SOURCE), SOURCE), model.decoder.norm(states), atol=1e-6)
 
 
+@pytest.mark.parametrize("connection", ["highway", "none"])
+def test_cross_attention_cannot_begin_silent_without_residual_connections(connection: str) -> None:
+    assert refusal(model=build(connection=connection), ladder="decoder", shallow_layers=2, donor=causal_donor()) == (
+        "params.yaml: model.connection: runs/donor/1 has no cross-attention, and a fresh one can only begin silent where x + 0 "
+        "is x; choose model.connection: residual, or a donor that has it."
+    )
+
+
 def test_cross_attention_of_a_fresh_layer_is_not_silent() -> None:
     model = build()
     assert transplant(model, "decoder", 2, causal_donor(), "causal", SAME).silent == ["decoder.layers.0.cross_attention"]
@@ -344,11 +356,11 @@ def test_what_cannot_be_transferred_is_refused_in_a_sentence() -> None:
     )
     assert refusal(donor=donated(width=16), ladder="joint") == (
         "runs/donor/1: tensor `encoder.embedding.tokens.weight` has shape (23, 16), the model needs (23, 8); "
-        "donor and model must agree in width, feed-forward width and maximum length."
+        "donor and model must agree in width, feed-forward width, cross-projection and maximum length."
     )
     assert refusal(donor=donated(positions="learned", maximum_length=9), model=build(positions="learned")) == (
         "runs/donor/1: tensor `encoder.embedding.positions.table` has shape (9, 8), the model needs (12, 8); "
-        "donor and model must agree in width, feed-forward width and maximum length."
+        "donor and model must agree in width, feed-forward width, cross-projection and maximum length."
     )
     assert refusal(vocabularies={"source": (nothing, WORDS)}) == (
         "runs/donor/1: no type of its source vocabulary is one of the model's, so there is no row to copy into "

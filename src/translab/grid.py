@@ -8,7 +8,8 @@ from itertools import product
 from typing import Any
 
 from translab.config import GROUPS, ConfigError, Points, check
-from translab.params import PARAMS, transfer_name
+from translab.entries import PARAMS
+from translab.params import transfer_name
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from translab.config import Batch, ConfigError, Optimisation, Run, RunData, RunValues, Surgery, Values, check, flatten, nearest
-
-PARAMS = "params.yaml"
-METHOD_SECTIONS: dict[str, type[Values]] = {"data": RunData, "batch": Batch, "optimisation": Optimisation}
-"""Sections of which a method may need other values than the rest."""
-DATA_OF_A = {"training_pairs": "all", "add_a": False}
-"""A is used whole, unless a method says otherwise."""
+from translab.config import ConfigError, Run, RunValues, check, nearest
+from translab.entries import DATA_OF_A, PARAMS, RUN_SECTIONS, method_values, put, surgery_values, with_delta
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -60,7 +55,7 @@ def declared(stage: str, root: Path | str = ".", **item: Any) -> dict[str, Any]:
     for file, path in _declared_paths(stages[stage].get("params", []), params, item):
         if file not in files:
             files[file] = read_yaml(root / file)
-        _put(values, path, _get(files[file], path, file))
+        put(values, path, _get(files[file], path, file))
     return values
 
 
@@ -89,41 +84,6 @@ def _get(tree: Any, path: str, file: str) -> Any:
     return copy.deepcopy(tree)
 
 
-def _put(tree: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for key in parents:
-        tree = tree.setdefault(key, {})
-    tree[last] = value
-
-
-def with_delta(values: dict[str, Any], delta: Mapping[str, Any], name: str) -> tuple[dict[str, Any], str | None]:
-    """Apply a variant's delta to the values it starts from.
-
-    Returns:
-        the new values, and the axis: the dotted path that changed (several joined by `+`), or None for an empty delta.
-
-    Raises:
-        ConfigError: if the delta names a value that does not exist, leaves a value as it is, or moves several values although
-            the variant's name does not begin with `with-`.
-    """
-    changed = copy.deepcopy(values)
-    before = flatten(values)
-    for path, value in flatten(delta).items():
-        where = f"{PARAMS}: variants.{name}"
-        if path not in before:
-            raise ConfigError(f"{where} changes `{path}`, which is not a value.{nearest(path, list(before))}")
-        if before[path] == value and type(before[path]) is type(value):
-            raise ConfigError(f"{where} sets `{path}` to {value!r}, which it is already; a variant must change something.")
-        _put(changed, path, value)
-    axes = sorted(flatten(delta))
-    if len(axes) > 1 and not name.startswith("with-"):
-        raise ConfigError(
-            f"{PARAMS}: variants.{name} changes {' and '.join(f'`{axis}`' for axis in axes)}; a variant moves one value, "
-            f"so that its effect has one cause: split it, or name it `with-{name}` if they belong together."
-        )
-    return changed, "+".join(axes) or None
-
-
 def pretraining(values: dict[str, Any], name: str, seed: int, languages: Mapping[str, Any]) -> Run:
     """The run of an entry of `methods` on task A.
 
@@ -139,37 +99,6 @@ def pretraining(values: dict[str, Any], name: str, seed: int, languages: Mapping
     sections = {**_sections(values), "data": DATA_OF_A}
     method, own, changed = method_values(name, values["methods"][name], sections, PARAMS)
     return _run({**changed, "method": own}, languages, name=name, seed=seed, stage="pretrain", task="a", method=method)
-
-
-def method_values(
-    name: str, entry: Mapping[str, Any], sections: Mapping[str, Any], file: str
-) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """What an entry of `methods` says.
-
-    Args:
-        name: the entry.
-        entry: the method, its own values, and what it needs otherwise of the sections.
-        sections: the sections that it starts from, `data` as a run has it.
-        file: where the entry stands, for the error.
-
-    Returns:
-        the method (a file of `translab.pretraining`), its own values, and the sections with the entry's changes.
-
-    Raises:
-        ConfigError: if a value does not exist, or no method is named.
-    """
-    where = f"{file}: methods.{name}"
-    own = dict(entry)
-    if "method" not in own:
-        raise ConfigError(f"{where}.method is missing; give it a value.")
-    changed = copy.deepcopy(dict(sections))
-    for section, group in METHOD_SECTIONS.items():
-        for key, value in own.pop(section, {}).items():
-            if key not in changed[section]:
-                raise ConfigError(f"{where}.{section}.{key} is not a known value.{nearest(key, list(changed[section]))}")
-            changed[section][key] = value
-        check(group, changed[section], f"{where}.{section}")
-    return str(own.pop("method")), own, changed
 
 
 def ablation(values: dict[str, Any], variant: str, seed: int, languages: Mapping[str, Any]) -> Run:
@@ -197,10 +126,7 @@ def finetuning(
         languages: as above.
         features: shape of the contextual features that the donor hands on, from its configuration.
     """
-    what = check(Surgery, values["surgeries"][surgery], f"{PARAMS}: surgeries.{surgery}")
-    sections = _sections(values)
-    if what.data is not None:
-        sections["data"] = {**sections["data"], "training_pairs": what.data.training_pairs}
+    what, sections = surgery_values(surgery, values["surgeries"][surgery], _sections(values), PARAMS)
     transfer = {
         "source": source,
         "ladder": ladder,
@@ -225,7 +151,7 @@ def transfer_name(source: str, ladder: str, layers: int, surgery: str) -> str:
 
 
 def _sections(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in ("data", "model", "batch", "optimisation", "machine") if name in values}
+    return {name: values[name] for name in RUN_SECTIONS if name in values}
 
 
 def _run(values: dict[str, Any], languages: Mapping[str, Any], **about: Any) -> Run:

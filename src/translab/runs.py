@@ -59,10 +59,10 @@ def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
 
 
-def table(rows: Sequence[Any]) -> str:
-    """Dataclass rows as CSV; numbers in full precision."""
+def table(kind: type[Any], rows: Sequence[Any]) -> str:
+    """Rows of a dataclass as CSV; numbers in full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(rows[0])])
+    writer.writerow([field.name for field in fields(kind)])
     writer.writerows([list(asdict(row).values()) for row in rows])
     return text.getvalue()

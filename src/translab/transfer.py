@@ -13,7 +13,7 @@ A donor is a file of tensors named as the Transformer names its own; what it has
 
     layers          copied as they are; cross-attention only where the donor has it, else it is fresh, is trained, and starts
                     silent: its output projection is zero, so that the decoder begins as the language model it was (under `post`
-                    with one more normalisation in each layer)
+                    with one more normalisation in each layer); only residual connections let that through
     a token table   word vectors: multiplied so that their root mean square is that of the fresh table, because methods differ
     alone           widely in the length of their vectors
     features        contextual features as of Peters et al. 2018: the parameters that compute them; their mixture, projection
@@ -130,8 +130,8 @@ def transplant(
         vocabularies: of the sides `source` and `target`, each the donor's and the model's.
 
     Raises:
-        TransferError: if the model is no Transformer or not that deep, or if the donor lacks a tensor, has it in another shape,
-            or shares no type with the model; the model is then unchanged.
+        TransferError: if the model is no Transformer or not that deep, if the donor lacks a tensor, has it in another shape, or
+            shares no type with the model, or if cross-attention cannot begin silent; the model is then unchanged.
     """
     if not isinstance(model, Transformer):
         raise TransferError(
@@ -149,6 +149,12 @@ def transplant(
             # The embedding applies dropout itself, on the sum of its parts.
             received.dropouts.extend([rung] if isinstance(rung, Embedding) and rung.tokens in parts else parts)
             if isinstance(rung, DecoderLayer) and rung.cross_attention not in parts:
+                around = rung.cross_attention_residual
+                if around.gate is not None or not around.carries:
+                    raise TransferError(
+                        f"params.yaml: model.connection: {donor_name} has no cross-attention, and a fresh one can only begin "
+                        f"silent where x + 0 is x; choose model.connection: residual, or a donor that has it."
+                    )
                 outputs.append(rung.cross_attention.output)
                 received.silent.append(names[id(rung.cross_attention.output.weight)].removesuffix(".output.weight"))
     values = []
@@ -211,7 +217,7 @@ def _value(model: Transformer, parameter: Tensor, name: str, donor: _Donor, tabl
     if given.shape != parameter.shape and not (is_table and theirs != ours and given.shape[1:] == parameter.shape[1:]):
         raise TransferError(
             f"{donor.name}: tensor `{name}` has shape {tuple(given.shape)}, the model needs {tuple(parameter.shape)}; "
-            f"donor and model must agree in width, feed-forward width and maximum length."
+            f"donor and model must agree in width, feed-forward width, cross-projection and maximum length."
         )
     shared = sorted(theirs.keys() & ours.keys())
     # Every vocabulary has the special types and the space.

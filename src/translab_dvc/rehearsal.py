@@ -14,15 +14,16 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models
 
-from translab.config import GROUPS, ConfigError, Run
-from translab.params import PARAMS, ablation, finetuning, pretraining
+from translab.config import GROUPS, ConfigError, Model, Run
+from translab.entries import PARAMS
+from translab.params import ablation, finetuning, pretraining
 from translab.pretraining import build
 from translab.pretraining.objective import Objective, Vocabularies
 from translab.text.bpe import SPECIALS
 from translab.transfer import TransferError, transplant
 
 LANGUAGES = {"corpus": "any", "source_language": "any", "target_language": "any"}
-UNSEEN = ("heads", "normalisation")
+UNSEEN = ("heads", "normalisation", "connection", "attention_scale", "causal")
 """Values of `model` that no tensor's shape shows: layers trained with others would compute something else."""
 SEED = 0
 
@@ -49,29 +50,30 @@ def rehearse(values: Mapping[str, Any], where: str) -> None:
     vocabularies = Vocabularies(source_types, source_types if text["joint"] else _vocabulary(text["target_types"]))
     sides = {side: (own := getattr(vocabularies, side), own) for side in ("source", "target")}
     donors = {source: _donor(values, source, vocabularies) for source in dict.fromkeys(source for _, _, source, _, _ in points)}
-    receivers: dict[str, Objective] = {}
-    tried: set[tuple[str, str, int]] = set()
+    receivers: dict[tuple[str, Model], Objective] = {}
+    tried: set[tuple[str, str, int, Model]] = set()
     for group, ladder, source, layers, surgery in points:
         place = f"{where}: sweep.{group}"
         if layers == 0 and values["surgeries"][surgery]["train"] != "always":
             raise ConfigError(
                 f"{place} has depth 0, where nothing is transferred that `{surgery}` could freeze; give at least 1."
             )
-        if (source, ladder, layers) in tried:
-            continue
-        tried.add((source, ladder, layers))
         donor, objective = donors[source]
+        features = donor.values.method.get("features")
+        run = finetuning(dict(values), source, ladder, layers, surgery, SEED, LANGUAGES, features)
+        model = run.values.model
+        if (source, ladder, layers, model) in tried:
+            continue
+        tried.add((source, ladder, layers, model))
         for unseen in UNSEEN:
-            theirs, ours = getattr(donor.values.model, unseen), values["model"][unseen]
+            theirs, ours = getattr(donor.values.model, unseen), getattr(model, unseen)
             if theirs != ours:
                 raise ConfigError(
                     f"{place}: `{source}` has model.{unseen} {theirs}, but the model that takes its layers has {ours}; "
                     f"choose a donor that agrees in it."
                 )
-        features = donor.values.method.get("features")
-        run = finetuning(dict(values), source, ladder, layers, surgery, SEED, LANGUAGES, features)
         # One model serves all donors but those with features, which need a place of their own.
-        key = source if features else ""
+        key = (source if features else "", model)
         if key not in receivers:
             receivers[key] = _objective(run, vocabularies)
         try:

@@ -1,13 +1,13 @@
 """Every value that a user may give: its name, type, unit, meaning and bounds.
 
-`params.yaml`, `corpora.yaml` and `claims.yaml` hold the values, this package says what they are (experiment.py, corpora.py,
-claims.py), `dvc.yaml` says which stage reads which. Nothing here has a default: a value that is missing is an error, never a
-guess. All classes are strict (`1` is not `true`, `"1e-4"` is not a number), frozen, and refuse keys they do not know; `check`
-turns a refusal into one readable sentence.
+`params.yaml`, `corpora.yaml` and `claims.yaml` hold the values, this package says what they are (experiment.py, model.py,
+corpora.py, claims.py), `dvc.yaml` says which stage reads which. Nothing here has a default: a missing value is an error, never
+a guess. All classes are strict (`1` is not `true`, `"1e-4"` is not a number), frozen, and refuse keys they do not know;
+`check` turns a refusal into one readable sentence.
 """
 
 from translab.config.checking import ConfigError, Values, check, flatten, nearest
-from translab.config.claims import Claim
+from translab.config.claims import Claim, ClaimPart, check_claim
 from translab.config.corpora import (
     AnyCorpus,
     AnyPart,
@@ -33,9 +33,9 @@ from translab.config.experiment import (
     Decoding,
     Ladder,
     Machine,
-    Model,
     Optimisation,
     Points,
+    Randomness,
     Run,
     RunData,
     RunTransfer,
@@ -46,6 +46,7 @@ from translab.config.experiment import (
     Sweep,
     Text,
 )
+from translab.config.model import Model
 
 __all__ = [
     "GROUPS",
@@ -53,6 +54,7 @@ __all__ = [
     "AnyPart",
     "Batch",
     "Claim",
+    "ClaimPart",
     "Cleaning",
     "Column",
     "Columns",
@@ -71,6 +73,7 @@ __all__ = [
     "Part",
     "PhrasebookCorpus",
     "Points",
+    "Randomness",
     "Run",
     "RunData",
     "RunTransfer",
@@ -85,6 +88,7 @@ __all__ = [
     "UrlCorpus",
     "Values",
     "check",
+    "check_claim",
     "check_corpus",
     "flatten",
     "nearest",

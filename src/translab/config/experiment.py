@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from translab.config.checking import Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability, Values
+from translab.config.model import Model
 
 
 class Data(Values):
@@ -48,37 +49,16 @@ class Text(Values):
     joint: bool = Field(description="one vocabulary (of `source_types`) for both sides")
 
 
-class Model(Values):
-    """The encoder–decoder model."""
-
-    body: Literal["transformer", "lstm-attention", "lstm", "rnn"] = Field(
-        description="what reads the source and writes the target: a Transformer, LSTMs with attention, or an LSTM or a plain "
-        "recurrent network that hands on its last state alone"
-    )
-    width: PositiveInt = Field(description="width D of every hidden state")
-    feedforward: PositiveInt = Field(description="width of the feed-forward layer")
-    heads: PositiveInt = Field(description="attention heads H; each has width D / H, so the parameter count is constant")
-    encoder_layers: PositiveInt
-    decoder_layers: PositiveInt
-    positions: Literal["sinusoidal", "learned-from-sinusoidal", "learned", "none"]
-    normalisation: Literal["pre", "post"] = Field(description="layer normalisation before or after each sub-layer")
-    dropout: Probability = Field(description="share of activations set to zero in training")
-    maximum_length: PositiveInt = Field(description="tokens a side may have, START, END and the like included")
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Model:
-        if self.width % self.heads:
-            divisors = ", ".join(str(h) for h in range(1, self.width + 1) if self.width % h == 0)
-            raise ValueError(f"heads {self.heads} does not divide width {self.width}; allowed are {divisors}")
-        if self.width % 2:
-            raise ValueError(f"width {self.width} is odd; sinusoidal positions need pairs of sine and cosine")
-        return self
-
-
 class Batch(Values):
     """How sentences become tensors."""
 
     tokens: PositiveInt = Field(description="target tokens in a batch, padding included")
+    bucketing: bool = Field(
+        description="sentences of similar lengths share a batch; without it those of a batch are a random choice"
+    )
+    source_start: bool = Field(
+        description="put [START] before the source: one more place that says nothing of the end, the control of `source_end`"
+    )
     source_end: bool = Field(description="append [END] to the source")
 
 
@@ -86,14 +66,51 @@ class Optimisation(Values):
     """The training of one model."""
 
     updates: NonNegativeInt = Field(description="optimizer steps at most; 0 is the untrained control")
-    learning_rate: PositiveFloat = Field(description="peak rate of AdamW")
+    learning_rate: PositiveFloat = Field(description="peak rate of AdamW, or of Adam where the decay is `l2`")
     schedule: Literal["inverse-square-root", "cosine"] = Field(description="shape of the rate after warm-up")
     warmup: NonNegativeInt = Field(description="steps over which the rate rises linearly from 0 to its peak")
-    weight_decay: NonNegativeFloat = Field(description="decoupled weight decay, matrices only")
+    weight_decay: NonNegativeFloat = Field(description="strength λ of the weight decay, matrices only")
+    decay: Literal["decoupled", "l2"] = Field(
+        description="where the decay acts: on the weights themselves (AdamW), or as a penalty λ/2 · ‖w‖² in the loss (Adam)"
+    )
     label_smoothing: Probability = Field(description="probability spread evenly over the vocabulary")
+    passes: Annotated[int, Field(ge=1, le=2)] = Field(
+        description="dropout passes over each batch; the loss is their mean (translation alone)"
+    )
+    consistency: NonNegativeFloat = Field(
+        description="weight of the symmetric divergence between the predictions of two passes (Liang et al. 2021); 0 is none"
+    )
     gradient_clip: PositiveFloat = Field(description="largest 2-norm of the whole gradient")
     validate_every: PositiveInt = Field(description="steps between validations")
     patience: PositiveInt = Field(description="validations without a lower validation loss before training stops")
+
+    @model_validator(mode="after")
+    def _training_ends_with_a_validation(self) -> Optimisation:
+        rest = self.updates % self.validate_every
+        if rest:
+            raise ValueError(
+                f"updates {self.updates} is no multiple of validate_every {self.validate_every}, so nothing would judge the "
+                f"last {rest}; change one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _two_passes_are_compared(self) -> Optimisation:
+        if self.consistency and self.passes == 1:
+            raise ValueError(f"consistency {self.consistency} compares two passes, but passes is 1; set passes to 2")
+        return self
+
+
+SeedOf = NonNegativeInt | Literal["run"]
+
+
+class Randomness(Values):
+    """Which seed draws what is random in a run: the run's own (`run`), or always this one."""
+
+    initialisation: SeedOf = Field(description="first values of all parameters that do not come from a donor")
+    order: SeedOf = Field(description="order of the training batches")
+    dropout: SeedOf = Field(description="dropout, and whatever else is drawn during training")
+    subset: SeedOf = Field(description="choice of the training pairs where not all are used")
 
 
 class Machine(Values):
@@ -138,6 +155,8 @@ class Surgery(Values):
     dropout: bool = Field(description="whether dropout acts in the transferred layers while the rest is trained")
     data: SurgeryData | None = None
     """Only where a surgery is measured at another amount of training text."""
+    model: dict[str, Any] | None = None
+    """Only where the model differs from the base in some values of that section, such as its depth."""
 
 
 class Points(Values):
@@ -158,6 +177,7 @@ class Sweep(Values):
     decoder: Points = Field(description="depths counted on the decoder")
     joint: Points = Field(description="the same depth of encoder and decoder")
     curve: Points = Field(description="the same depth of encoder and decoder, with surgeries that take less of B")
+    deep: Points = Field(description="depths counted on the encoder, with surgeries that make a deeper model")
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Sweep:
@@ -175,6 +195,7 @@ GROUPS: dict[str, Ladder] = {
     "decoder": "decoder",
     "joint": "joint",
     "curve": "joint",
+    "deep": "encoder",
 }
 """On which side each group of the sweep counts depth; dvc.yaml has a pair of stages for each group."""
 
@@ -207,6 +228,7 @@ class RunValues(Values):
     model: Model
     batch: Batch
     optimisation: Optimisation
+    randomness: Randomness
     machine: Machine
     method: dict[str, Any] = Field(description="values of the pretraining method; empty for the others")
 

@@ -55,7 +55,7 @@ class Towers(nn.Module):
 
 def mean_pooled(encoder: Encoder, tokens: Tensor) -> Tensor:
     """Ids [B, S] → the mean of the states of the types that belong to the text, [B, D]."""
-    real = ((tokens != PAD) & (tokens != END))[..., None]  # [B, S, 1]
+    real = ((tokens != PAD) & (tokens != START) & (tokens != END))[..., None]  # [B, S, 1]
     states: Tensor = encoder(tokens)  # [B, S, D]
     return (states * real).sum(1) / real.sum(1).clamp(min=1)
 
@@ -95,6 +95,7 @@ class Contrastive(Objective):
     def __init__(self, run: Run, vocabularies: Vocabularies, own: Options, generator: torch.Generator) -> None:
         self.own = own
         self.vocabularies = vocabularies
+        self.start = [START] if run.values.batch.source_start else []
         self.end = [END] if run.values.batch.source_end else []
         self.types = vocabularies.source.get_vocab_size()
         self.target_types = vocabularies.target.get_vocab_size()
@@ -108,7 +109,7 @@ class Contrastive(Objective):
         return torch.stack(in_order(vectors))
 
     def _sources(self, sentences: Sentences) -> list[list[int]]:
-        return [[*ids, *self.end] for ids in sentences]
+        return [[*self.start, *ids, *self.end] for ids in sentences]
 
     def examples(self, sources: Sequence[str], targets: Sequence[str]) -> Examples:
         """Sentences of the source side; the target side is not used."""
@@ -154,7 +155,7 @@ class Contrastive(Objective):
         vectors: dict[int, Tensor] = {}
         for rows, tokens in batches(self._sources(sentences), self.network.encoder.norm.weight.device):
             for row, state in zip(rows, self.network.encoder(tokens), strict=True):
-                vectors[row] = state[: len(sentences[row])]
+                vectors[row] = state[len(self.start) :][: len(sentences[row])]
         return in_order(vectors)
 
     def summaries(self, sentences: Sentences) -> Tensor:

@@ -1,10 +1,10 @@
 """Masked language model on the source side: BERT's cloze task (Devlin, Chang, Lee & Toutanova 2019, "BERT: Pre-training of Deep
 Bidirectional Transformers", section 3.1, task 1).
 
-A sentence is x [END] [CLS]: as the translation model reads it (without [END] where `batch.source_end` says so), and [CLS]
-behind it. A share of its types (`rate`, 15 % in the paper) is to be predicted; of these 80 % are shown as [MASK], 10 % as a
-random type and 10 % as they are. Specials are never chosen. The network predicts each chosen type from the final states of the
-encoder through a dense layer, GELU and layer normalisation (the paper's output head).
+A sentence is x [END] [CLS]: as the translation model reads it (with [START], without [END] where `batch.source_start` and
+`batch.source_end` say so), and [CLS] behind it. A share of its types (`rate`, 15 % in the paper) is to be predicted; of these
+80 % are shown as [MASK], 10 % as a random type and 10 % as they are. Specials are never chosen. The network predicts each
+chosen type from the final states of the encoder through a dense layer, GELU and layer normalisation (the paper's output head).
 
 Deviations: the paper has [CLS] x [SEP]; but the layers are to read x [END] in a translation model, so they learn what [END] is,
 and each type stands where it will stand there. Next-sentence prediction (section 3.1, task 2), and with it input of two
@@ -33,7 +33,7 @@ from translab.models.transformer import Encoder
 from translab.pretraining.gaps import batches, best_ordinary, guess_middle, in_order
 from translab.pretraining.objective import Loss, Measure, Objective, Sentences, Side, Vocabularies
 from translab.text.batching import Batch, Examples
-from translab.text.bpe import CLS, END, MASK, PAD, SPECIALS, encode
+from translab.text.bpe import CLS, END, MASK, PAD, SPECIALS, START, encode
 
 SHOWN_AS_MASK = 0.8
 SHOWN_AS_RANDOM = 0.1
@@ -101,6 +101,7 @@ class Masked(Objective):
         self.tokenizer = vocabularies.source
         self.types = vocabularies.source.get_vocab_size()
         self.rate = check(Options, run.values.method, f"params.yaml: methods.{run.name}").rate
+        self.start = [START] if run.values.batch.source_start else []
         self.ends = [END, CLS] if run.values.batch.source_end else [CLS]
         self.smoothing = run.values.optimisation.label_smoothing
         self.network = MaskedLanguageModel(run.values.model, self.types, generator)
@@ -139,7 +140,7 @@ class Masked(Objective):
         guesses: dict[int, int] = {}
         hidden = [[*ids[:gap], MASK, *ids[gap + 1 :]] for ids, gap in zip(sentences, gaps, strict=True)]
         for rows, shown in batches(self._with_ends(hidden), self.network.output.weight.device):
-            places = torch.tensor([gaps[row] for row in rows], device=shown.device)
+            places = torch.tensor([len(self.start) + gaps[row] for row in rows], device=shown.device)
             states = self.network.hidden(shown)[torch.arange(len(rows), device=places.device), places]  # [B, D]
             guesses |= zip(rows, best_ordinary(self.network.output(states)).tolist(), strict=True)
         return in_order(guesses)
@@ -149,7 +150,7 @@ class Masked(Objective):
         vectors: dict[int, Tensor] = {}
         for rows, shown in batches(self._with_ends(sentences), self.network.output.weight.device):
             for row, state in zip(rows, self.network.encoder(shown), strict=True):
-                vectors[row] = state[: len(sentences[row])]
+                vectors[row] = state[len(self.start) :][: len(sentences[row])]
         return in_order(vectors)
 
     def summaries(self, sentences: Sentences) -> Tensor:
@@ -163,7 +164,7 @@ class Masked(Objective):
 
     def _with_ends(self, sentences: Sentences) -> list[list[int]]:
         """Sentences as the network reads them."""
-        return [[*ids, *self.ends] for ids in sentences]
+        return [[*self.start, *ids, *self.ends] for ids in sentences]
 
 
 def build(run: Run, vocabularies: Vocabularies, generator: torch.Generator) -> Masked:

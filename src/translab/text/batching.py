@@ -1,4 +1,4 @@
-"""From sentences to tensors: special types at the ends, batches of similar lengths within a token budget.
+"""From sentences to tensors: special types at the ends, batches within a token budget, of similar lengths or of any.
 
 Shapes: B sentences of a batch · S source length · T target length, both with padding.
 
@@ -98,17 +98,46 @@ def bucketed(examples: Examples, tokens: int, generator: np.random.Generator | N
     return batches
 
 
-class EndlessBatches(IterableDataset[Batch]):
-    """Epoch after epoch of batches, each epoch bucketed and shuffled anew from (seed, epoch)."""
+def unbucketed(examples: Examples, tokens: int, generator: np.random.Generator) -> list[list[int]]:
+    """Rows in random order in batches: each row exactly once, at most `tokens` target types with padding.
 
-    def __init__(self, examples: Examples, tokens: int, seed: int) -> None:
+    The control of `bucketed`: within the same budget padding takes the room of sentences, so an epoch has more batches.
+
+    Args:
+        examples: the pairs.
+        tokens: budget; a sentence longer than it makes a batch of its own.
+        generator: draws the order of the rows.
+    """
+    batches: list[list[int]] = []
+    longest = 0
+    for row in generator.permutation(len(examples)).tolist():
+        longest = max(longest, len(examples.target[row]))
+        if not batches or (len(batches[-1]) + 1) * longest > tokens:
+            batches.append([])
+            longest = len(examples.target[row])
+        batches[-1].append(row)
+    return batches
+
+
+class EndlessBatches(IterableDataset[Batch]):
+    """Epoch after epoch of batches, each epoch drawn anew from (seed, epoch).
+
+    Args:
+        examples: the pairs; an epoch has each of them once.
+        tokens: budget of a batch in target types, padding included.
+        bucketing: whether sentences of similar lengths share a batch.
+        seed: of the order.
+    """
+
+    def __init__(self, examples: Examples, tokens: int, bucketing: bool, seed: int) -> None:
         self.examples = examples
         self.tokens = tokens
+        self.divide = bucketed if bucketing else unbucketed
         self.seed = seed
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = 0
         while True:
-            for rows in bucketed(self.examples, self.tokens, np.random.default_rng((self.seed, epoch))):
+            for rows in self.divide(self.examples, self.tokens, np.random.default_rng((self.seed, epoch))):
                 yield collate(self.examples, rows)
             epoch += 1

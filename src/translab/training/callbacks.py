@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as lightning
 import torch
@@ -15,9 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from translab.pretraining.objective import Measure
-
-if TYPE_CHECKING:
-    from translab.training.learner import Learner
+from translab.training.learner import DivergedError, Learner
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +58,6 @@ class Watch(lightning.Callback):
         self.best_loss = math.inf
         self.since_best = 0
         self.stopped_early = False
-        self.not_finite_at: int | None = None
         self.seconds = 0.0
         self._start = 0.0
 
@@ -69,13 +66,15 @@ class Watch(lightning.Callback):
         self._start = time.perf_counter()
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Record; keep the best; decide whether to go on."""
+        """Record; keep the best; decide whether to go on.
+
+        Raises:
+            DivergedError: if a loss is not a number.
+        """
         learner: Learner = pl_module
         record = self._record(trainer.global_step, learner, trainer.optimizers[0].param_groups[0]["lr"])
-        if not (math.isfinite(record.objective) and math.isfinite(record.valid_loss)):
-            self.not_finite_at = record.step
-            trainer.should_stop = True
-            return
+        if not (math.isfinite(record.train_loss) and math.isfinite(record.valid_loss)):
+            raise DivergedError(record.step)
         self.history.append(record)
         if record.valid_loss < self.best_loss:
             self.best_loss = record.valid_loss
@@ -163,3 +162,7 @@ class Progress(lightning.Callback):
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Close the bar of a training that was broken off."""
+        self.on_train_end(trainer, pl_module)

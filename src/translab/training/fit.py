@@ -1,7 +1,9 @@
 """The training loop: one objective, one network, PyTorch Lightning around it.
 
 Validation comes every `validate_every` updates; training ends at `updates`, or after `patience` validations in a row without a
-lower validation loss. A network that is not trained, because it has no updates or nothing to train, is measured once.
+lower validation loss. A network that is not trained, because it has no updates or nothing to train, is measured once. A
+training whose loss stops being a number has diverged, which is a result like others: it ends there, and what was best before is
+its outcome.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from translab.models.kernels import use_fast_matrix_products
 from translab.pretraining.objective import Objective
 from translab.text.batching import EndlessBatches, Examples, bucketed, collate
 from translab.training.callbacks import Pairs, Progress, Record, Watch, total
-from translab.training.learner import Learner
+from translab.training.learner import DivergedError, Learner
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +44,19 @@ class Fit:
     """A finished training."""
 
     best: dict[str, Tensor]
-    """Weights at the lowest validation loss."""
+    """Weights at the lowest validation loss; the first values where none was a number."""
     last: dict[str, Tensor]
     """Weights after the last update."""
     history: list[Record]
+    """One for each validation; without any where the training diverged before the first."""
+    updates: int
+    """Updates made, up to the last validation or to the divergence."""
+    tokens: int
+    """Types predicted in them."""
+    diverged_at: int | None
+    """Updates made when a loss was no number; None where all were."""
+    padding: float | None
+    """Share of the positions in the training's batches, source and target, that were padding; None without any batch."""
     samples: list[tuple[int, str, str]]
     """Step, source, and what the network made of it, at each validation."""
     stopped_early: bool
@@ -61,6 +72,7 @@ def fit(
     optimisation: Optimisation,
     machine: Machine,
     tokens: int,
+    bucketing: bool,
     order_seed: int,
     dropout_seed: int,
     samples: Pairs,
@@ -74,6 +86,7 @@ def fit(
         train, valid: encoded pairs.
         optimisation, machine: values of those sections.
         tokens: batch budget in target types.
+        bucketing: whether sentences of similar lengths share a training batch.
         order_seed, dropout_seed: seeds of the order of the batches and of dropout.
         samples: sentence pairs to show the network at each validation.
         log: called once a validation with the step and its measures.
@@ -83,7 +96,7 @@ def fit(
         weights, history and samples; the network itself keeps the last weights.
 
     Raises:
-        TrainingError: if the loss stops being a number.
+        TrainingError: if the loss of a network that is not trained is not a number.
         TransferError: if a tensor moved before its release.
         SystemExit: with 143 on SIGTERM, so that nobody takes the run for a finished one.
     """
@@ -100,6 +113,8 @@ def fit(
         return _measured(objective, valid, seen, machine, tokens, samples, log)
     learner = Learner(objective, optimisation, gradual)
     watch = Watch(samples, log)
+    first = _weights(objective.network)
+    diverged_at = None
     logger.info("%s", ModelSummary(learner, max_depth=4))
     with warnings.catch_warnings(), _Quiet():
         warnings.simplefilter("ignore")
@@ -124,29 +139,41 @@ def fit(
         try:
             trainer.fit(
                 learner,
-                DataLoader(EndlessBatches(train, tokens, order_seed), batch_size=None),
+                DataLoader(EndlessBatches(train, tokens, bucketing, order_seed), batch_size=None),
                 [_in_order(valid, tokens), _in_order(seen, tokens)],
             )
         except SIGTERMException:
             raise SystemExit(143) from None
+        except DivergedError as error:
+            diverged_at = error.update
         finally:
             signal.signal(signal.SIGTERM, handler)
     seconds = time.perf_counter() - start
-    if watch.not_finite_at is not None:
-        good = (
-            f"the last validation, at update {watch.history[-1].step}, was good" if watch.history else "no validation was good"
-        )
-        raise TrainingError(
-            f"training: the loss is not a number after update {watch.not_finite_at} ({good}); "
-            f"lower optimisation.learning_rate or raise optimisation.warmup."
-        )
+    if diverged_at is not None:
+        logger.warning("%s", _divergence(diverged_at, watch))
     return Fit(
-        best=watch.best,
+        best=watch.best or first,
         last=_weights(objective.network),
         history=watch.history,
+        updates=watch.history[-1].step if diverged_at is None else diverged_at,
+        tokens=watch.history[-1].tokens if diverged_at is None else learner.tokens,
+        diverged_at=diverged_at,
+        padding=int(learner.padded) / learner.positions if learner.positions else None,
         samples=watch.samples_seen,
         stopped_early=watch.stopped_early,
         seconds={"total": seconds, "training": seconds - watch.seconds, "validation": watch.seconds},
+    )
+
+
+def _divergence(update: int, watch: Watch) -> str:
+    """What a log says of a training that diverged after so many updates."""
+    kept = "no validation was good, so its first values are kept"
+    if watch.history:
+        best = min(watch.history, key=lambda record: record.valid_loss)
+        kept = f"the last validation, at update {watch.history[-1].step}, was good; the weights of update {best.step} are kept"
+    return (
+        f"training: the loss is not a number after update {update}: the run has diverged and ends here "
+        f"({kept}); lower optimisation.learning_rate or raise optimisation.warmup."
     )
 
 
@@ -187,6 +214,10 @@ def _measured(
         best=weights,
         last=weights,
         history=[record],
+        updates=0,
+        tokens=0,
+        diverged_at=None,
+        padding=None,
         samples=[(0, source, text) for source, text in shown],
         stopped_early=False,
         seconds={"total": seconds, "training": 0.0, "validation": seconds},

@@ -18,6 +18,7 @@ from torch import nn
 from translab.config import Run
 from translab.files import whole, write_json, write_text
 from translab.runs import BEST, LAST, table, write_weights
+from translab.training.callbacks import Record
 from translab.training.fit import Fit
 
 VERSIONS = ("torch", "pytorch-lightning", "tokenizers", "numpy")
@@ -50,7 +51,7 @@ def write_run(
         write_weights(temporary / LAST, result.last)
         for name, tokenizer in zip(("source.json", "target.json"), tokenizers, strict=True):
             shutil.copyfile(tokenizer, temporary / name)
-        write_text(temporary / "history.csv", table(result.history))
+        write_text(temporary / "history.csv", table(Record, result.history))
         write_json(temporary / "metrics.json", {**_metrics(run, result, network), **proof})
         rows = [("step", "source", "reference", "translation")]
         rows += [(str(step), source, references[source], shown) for step, source, shown in result.samples]
@@ -58,8 +59,8 @@ def write_run(
 
 
 def _metrics(run: Run, result: Fit, network: nn.Module) -> dict[str, Any]:
-    best = min(result.history, key=lambda record: record.valid_loss)
-    last = result.history[-1]
+    best = min(result.history, key=lambda record: record.valid_loss, default=None)
+    last = result.history[-1] if result.history else None
     embeddings = [module for module in network.modules() if isinstance(module, nn.Embedding)]
     return {
         "seed": run.seed,
@@ -68,13 +69,15 @@ def _metrics(run: Run, result: Fit, network: nn.Module) -> dict[str, Any]:
             "trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
             "embedding": sum(p.numel() for module in embeddings for p in module.parameters()),
         },
-        "updates": last.step,
-        "tokens": last.tokens,
-        "best_step": best.step,
-        "best_valid_loss": best.valid_loss,
-        "last_valid_loss": last.valid_loss,
-        "last_train_loss": last.train_loss,
+        "updates": result.updates,
+        "tokens": result.tokens,
+        "best_step": best and best.step,
+        "best_valid_loss": best and best.valid_loss,
+        "last_valid_loss": last and last.valid_loss,
+        "last_train_loss": last and last.train_loss,
         "stopped_early": result.stopped_early,
+        "diverged_at": result.diverged_at,
+        "padding": result.padding,
     }
 
 
@@ -93,10 +96,9 @@ def cost(run: Run, result: Fit, counting: float) -> dict[str, Any]:
         "total": result.seconds["total"] + counting,
         "training": result.seconds["training"] + counting,
     }
-    tokens = result.history[-1].tokens
     return {
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "tokens_per_second": round(tokens / seconds["training"], 1) if tokens else 0.0,
+        "tokens_per_second": round(result.tokens / seconds["training"], 1) if result.tokens else 0.0,
         "peak_memory_mib": round(peak, 1),
         "device": torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
         "threads": run.values.machine.threads,

@@ -18,7 +18,7 @@ from translab.freezing import GradualUnfreezing, fingerprints, freeze, stop_drop
 from translab.pretraining import build
 from translab.pretraining.objective import Objective, Vocabularies
 from translab.runs import load_vocabularies, load_weights
-from translab.seeds import stream
+from translab.seeds import drawn
 from translab.text import bpe
 from translab.text.batching import fitting
 from translab.training.fit import TrainingError, fit
@@ -57,12 +57,14 @@ def train(
         log: called once a validation with the step and its measures.
 
     Raises:
-        TrainingError: if there is no text to train on, the loss stops being a number, or a frozen tensor moved.
+        TrainingError: if there is no text to train on, the loss of a network that is not trained is not a number, or a frozen
+            tensor moved.
         TransferError: if the donor does not fit.
     """
     vocabularies = Vocabularies(bpe.load(tokenizers[0]), bpe.load(tokenizers[1]))
-    initialisation = "transfer" if run.transfer else "initialisation"
-    objective = build(run, vocabularies, torch.Generator().manual_seed(stream(run.seed, initialisation)))
+    randomness = run.values.randomness
+    first_values = drawn(run.seed, randomness.initialisation, "transfer" if run.transfer else "initialisation")
+    objective = build(run, vocabularies, torch.Generator().manual_seed(first_values))
     network = objective.network
     given = gradual = None
     if run.transfer and donor:
@@ -94,8 +96,9 @@ def train(
         optimisation=run.values.optimisation,
         machine=run.values.machine,
         tokens=run.values.batch.tokens,
-        order_seed=stream(run.seed, "order"),
-        dropout_seed=stream(run.seed, "dropout"),
+        bucketing=run.values.batch.bucketing,
+        order_seed=drawn(run.seed, randomness.order, "order"),
+        dropout_seed=drawn(run.seed, randomness.dropout, "dropout"),
         samples=([valid_pairs[0][row] for row in rows], [valid_pairs[1][row] for row in rows]),
         log=log,
         gradual=gradual,
@@ -110,7 +113,9 @@ def train(
     proof = {"frozen": after, "released": gradual.released if gradual else [], "transferred": _transferred(given)}
     write_run(folder, run, result, network, proof, tokenizers, dict(zip(*valid_pairs, strict=True)))
     write_json(cost_file, cost(run, result, counting))
-    logger.info("%s: best validation loss %.4f; results in %s", run.name, min(r.valid_loss for r in result.history), folder)
+    losses = [record.valid_loss for record in result.history]
+    found = f"best validation loss {min(losses):.4f}" if losses else "no validation loss was a number"
+    logger.info("%s: %s; results in %s", run.name, found, folder)
 
 
 def _transfer(
@@ -174,5 +179,6 @@ def _subset(pairs: Pairs, run: Run) -> Pairs:
             f"params.yaml: {run.name} asks for {wanted} training pairs, but {run.corpus} has {len(sources)}; "
             f'give data.training_pairs at most that, or "all".'
         )
-    rows = np.random.default_rng(stream(run.seed, "subset")).permutation(len(sources))[:wanted]
+    generator = np.random.default_rng(drawn(run.seed, run.values.randomness.subset, "subset"))
+    rows = generator.permutation(len(sources))[:wanted]
     return [sources[row] for row in rows], [targets[row] for row in rows]
