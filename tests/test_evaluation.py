@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,15 +15,20 @@ from typing import Any
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.lib_ter import BeamEditDistance
 from sacrebleu.metrics.ter import TER
+from torch import Tensor
 
 import toy
 from translab.config import Decoding, Machine
 from translab.evaluation.acceptance import accepted
+from translab.evaluation.edits import EditDistance
 from translab.evaluation.errors import EvaluationError
 from translab.evaluation.evaluate import evaluate
+from translab.evaluation.frequencies import RARE
 from translab.evaluation.scoring import corpus_scores, sentence_statistics
-from translab.files import read_table, sha256, write_json
+from translab.files import read_json, read_table, sha256, write_json
+from translab.runs import BEST, load_weights, write_weights
 from translab.training.train import train
 
 OUTPUTS = ["我打了你。", "狗咬了人。", "今天天气很好。"]
@@ -74,13 +82,36 @@ def test_statistics_made_once_give_what_sacrebleu_gives_when_it_is_asked_for_eac
 def test_edits_and_shifts_are_those_that_sacrebleu_finds() -> None:
     generator = random.Random(1)
     outputs, references = [], []
-    for _ in range(200):
+    for _ in range(40):
         words = [generator.choice("我你他狗人咬打看") for _ in range(generator.randint(1, 30))]
         start, end = sorted(generator.choices(range(len(words) + 1), k=2))
         shifted = words[end:] + words[start:end] + words[:start]
         shifted[generator.randrange(len(shifted))] = "猫"
         outputs.append("".join(shifted[generator.randint(0, 1) :]))
         references.append("".join(words))
+    expected = TER(asian_support=True, normalized=True)._extract_corpus_statistics(outputs, [references])
+    assert [list(row.ter) for row in sentence_statistics(outputs, references, "zh")] == expected
+
+
+def test_the_edits_are_those_of_the_whole_table() -> None:
+    generator = random.Random(2)
+    for _ in range(300):
+        words, reference = ([generator.choice("abcd") for _ in range(generator.randint(least, 12))] for least in (0, 1))
+        distance = EditDistance(reference)
+        distance.shifted = words
+        assert distance(words) == BeamEditDistance(reference)(words)
+
+
+def test_long_sentences_are_scored_as_sacrebleu_does_within_its_beam_and_beyond() -> None:
+    """Near pairs of up to 60 words, and pairs so far apart that the beam of sacreBLEU's table does not hold their edits."""
+    generator = random.Random(6)
+    words = [chr(0x4E00 + number) for number in range(200)]
+    outputs, references = ["".join(words[:30])], ["".join(reversed(words[:32]))]
+    for length in (25, 33, 47, 60):
+        reference = generator.choices(words, k=length)
+        start, end = sorted(generator.sample(range(length), k=2))
+        outputs.append("".join([*reference[end:], *reference[start:end], *reference[: start // 2], "猫"]))
+        references.append("".join(reference))
     expected = TER(asian_support=True, normalized=True)._extract_corpus_statistics(outputs, [references])
     assert [list(row.ter) for row in sentence_statistics(outputs, references, "zh")] == expected
 
@@ -156,7 +187,8 @@ def test_outputs_are_accepted_where_all_right_translations_are_known(
     toy.write_pairs(tmp_path / "tests" / "test.parquet", rows)
     toy.write_pairs(tmp_path / "tests" / "test-longer.parquet", rows[:1])
     toy.write_pairs(tmp_path / "tests" / "test-natural.parquet", [{"source": "ba do", "target": "DO BA"}])
-    write_json(tmp_path / "languages.json", {"phrasebook": "toy"})
+    toy.write_pairs(tmp_path / "train.parquet", [{"source": "ba do", "target": "DO BA"}])
+    write_json(tmp_path / "languages.json", {"phrasebook": "toy", "target_language": "de"})
     asked: list[Any] = []
 
     def kind(source: str) -> str:
@@ -213,6 +245,51 @@ def test_a_translation_model_that_was_not_trained_has_no_translations_either(tra
     assert set(scores) == set(others)
     assert set(scores["test_sets"]["test"]) == set(others["test_sets"]["test"])
     assert scores["test_sets"]["test"]["loss"] > 1
+
+
+def test_beside_its_scores_a_translation_model_has_rare_words_positions_and_heads(trained: Path) -> None:
+    folder = evaluated(trained, "base", "beside")
+    scores = json.loads((folder / "scores.json").read_text())
+    test = scores["test_sets"]["test"]
+    table = read_table(folder / "sentences.parquet")
+    below = [bucket for bucket in test["by_frequency"] if bucket["lower"] <= RARE]
+    assert sum(table["rare_all"].to_pylist()) == sum(bucket["all"] for bucket in below)
+    assert sum(table["rare_found"].to_pylist()) == sum(bucket["found"] for bucket in below)
+    words = [word for reference in table["reference"].to_pylist() for word in reference.split()]
+    assert sum(bucket["all"] for bucket in test["by_frequency"]) == len(words)
+    positions = test["by_position"]
+    assert positions[0]["all"] == 24, "every reference has a first type"
+    types = sum(row["all"] for row in positions)
+    assert sum(row["forced"] * row["all"] for row in positions) / types == pytest.approx(test["accuracy"])
+    heads = scores["heads"]
+    assert (heads["test_set"], heads["sentences"]) == ("test", 24)
+    assert heads["loss"] == pytest.approx(test["loss"], rel=1e-6), "all test sentences are among the first of them"
+    assert [layer["part"] for layer in heads["layers"]] == ["encoder", "encoder", "decoder", "cross"]
+
+
+def rewritten(folder: Path, to: str, weights: Callable[[Tensor], Tensor], **metrics: Any) -> Path:
+    """The run `base` with other weights and other metrics."""
+    run = shutil.copytree(folder / "runs" / "base", folder / "runs" / to, dirs_exist_ok=True) / "1"
+    write_json(run / "metrics.json", read_json(run / "metrics.json") | metrics)
+    write_weights(run / BEST, {name: weights(tensor) for name, tensor in load_weights(run).items()})
+    return folder / "runs" / to
+
+
+def test_a_training_that_diverged_before_its_first_validation_left_nothing_to_translate_with(trained: Path) -> None:
+    rewritten(trained, "diverged", lambda tensor: tensor, diverged_at=3, best_valid_loss=None)
+    folder = evaluated(trained, "diverged", "scores-of-diverged")
+    assert [path.name for path in folder.iterdir()] == ["scores.json"]
+    rewritten(trained, "later", lambda tensor: tensor, diverged_at=9)
+    assert (evaluated(trained, "later", "scores-of-later") / "sentences.parquet").exists(), "the best before it is a model"
+
+
+def test_figures_that_are_not_numbers_are_null(trained: Path) -> None:
+    rewritten(trained, "broken", lambda tensor: tensor * math.nan)
+    folder = evaluated(trained, "broken", "scores-of-broken")
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["test_sets"]["test"]["loss"] is None
+    assert scores["test_sets"]["test"]["exact_match"] == 0
+    assert read_table(folder / "sentences.parquet").num_rows == 24
 
 
 def test_a_missing_run_is_named_and_nothing_is_written(trained: Path) -> None:

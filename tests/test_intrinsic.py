@@ -26,6 +26,7 @@ from translab.intrinsic.language_model import foresight
 from translab.intrinsic.neighbours import chosen, neighbours
 from translab.intrinsic.senses import (
     Occurrences,
+    opposition,
     picture,
     principal_components,
     read_occurrences,
@@ -307,6 +308,17 @@ def test_an_occurrence_is_judged_by_the_mean_of_all_it_is_compared_with() -> Non
     angles = torch.tensor([0.0, 90.0, 0.0, 80.0, 90.0, 70.0]).deg2rad()
     vectors = torch.stack((angles.cos(), angles.sin()), dim=1).double()
     assert separation(occurrences, vectors) == {"f": (1.0 + 0.75) / 2}
+
+
+def test_the_cosine_of_two_senses_is_that_of_their_means_before_and_after_centring() -> None:
+    occurrences = Occurrences(["f"] * 4 + ["g"] * 2, ["a", "a", "b", "b", "c", "d"], [0, 1, 0, 1, 0, 1], [[7]] * 6, [[0]] * 6)
+    # All vectors share a great first part; without it the senses of f are opposite and those of g alike.
+    vectors = torch.tensor([[9.0, 3.0], [9.0, 1.0], [9.0, -1.0], [9.0, -3.0], [9.0, 4.0], [9.0, 2.0]]).double()
+    vectors = vectors - torch.tensor([0.0, 1.0]).double()  # their mean is (9, 0)
+    found = opposition(occurrences, vectors)
+    assert found["cosine"]["f"] == pytest.approx((81 - 3) / math.sqrt((81 + 1) * (81 + 9)))
+    assert found["cosine"]["g"] == pytest.approx((81 + 3) / math.sqrt((81 + 9) * (81 + 1)))
+    assert found["cosine_centred"] == {"f": pytest.approx(-1.0), "g": pytest.approx(1.0)}
 
 
 def test_the_mean_of_the_context_leaves_the_form_itself_out() -> None:

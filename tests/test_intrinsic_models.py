@@ -226,6 +226,7 @@ def test_a_cloze_model_is_asked_all_that_it_can_answer(prepared: Path) -> None:
     assert (found["classes"]["words"], found["classes"]["classes"]) == (5, 2)
     assert found["senses"]["static"] == {"ki": 0.5}
     assert 0 <= found["senses"]["contextual"]["ki"] <= 1
+    assert all(-1 <= found["senses"][kind]["ki"] <= 1 for kind in ("cosine", "cosine_centred"))
     assert found["sentences"]["view"] == "dropout"
     assert found["topics"]["labels"] == 2
     assert found["topics"]["tuned"] > found["topics"]["majority"] == 0.5
@@ -250,6 +251,7 @@ def test_the_controls_know_nothing_that_was_learned(prepared: Path) -> None:
     assert onehot["classes"]["auc"] == 0.5
     assert onehot["senses"]["contextual"] is None
     assert onehot["senses"]["static"] == {"ki": 0.5}
+    assert "cosine" not in onehot["senses"], "vectors that are the same in both senses have no two to compare"
     assert all(value == 0 for near in onehot["neighbours"].values() for _, value in near)
 
 

@@ -204,6 +204,23 @@ def test_a_model_that_cannot_see_the_order_is_at_one_half(trained: Path) -> None
     assert scores["choice"] == 0.5
 
 
+def test_what_stands_before_the_source_moves_the_words_whose_attention_is_measured(trained: Path) -> None:
+    """The same weights with and without a type before the text: the pronoun's own attention, not its neighbour's."""
+    objective = load_objective(trained / "runs" / "1", "cpu")
+    assert isinstance(objective, Translation)
+    started = Translation(toy.run(batch={"source_start": True}), objective.vocabularies, torch.Generator())
+    started.network.load_state_dict(objective.network.state_dict())
+    started.network.eval()
+    probe = trained / "text/probes/referent.parquet"
+    table, _ = probed(started, probe, toy.run())
+    item = read_probe(probe).items[0]
+    encoding = objective.vocabularies.source.encode(item["source"], add_special_tokens=False)
+    places = [[1 + place for place in tokens_of_word(item["source"], encoding, word)] for word in (0, 1)]
+    ids = started.sources([item["source"]])
+    expected = attention_margins(started.network, ids, [places[0]], [places[0]], [places[1]], 100)
+    assert table["margin"].to_pylist()[0] == pytest.approx(expected[0], abs=1e-6)
+
+
 def test_a_choice_between_equals_counts_one_half(trained: Path, tmp_path: Path) -> None:
     toy.write_pairs(tmp_path / "agreement.parquet", [{**row, "wrong": row["target"]} for row in twins(3)])
     objective = load_objective(trained / "runs" / "1", "cpu")

@@ -2,7 +2,8 @@
 
 Forced choice (Sennrich 2017, "How Grammatical is Character-level Neural Machine Translation? Assessing MT Quality with
 Contrastive Translation Pairs"): the model reads two translations that differ in one respect and should find the right one more
-probable. Chance is one half whatever the model's general quality, since nothing has to be generated.
+probable. Chance is one half whatever the model's general quality, since nothing has to be generated. A decoder that is not
+causal (`model.causal: false`) reads the words whose probability it is asked for: its choice is no evidence of what it knows.
 
 Shapes: B items of a batch · N types that are asked for · D width · S source length · T target length · V vocabulary · H heads.
 """

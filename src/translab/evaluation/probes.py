@@ -163,8 +163,12 @@ def _attention(objective: Translation, probe: Probe, encoded: _Encoded) -> list[
     texts = [item["source"] for item in probe.items]
     encodings = objective.vocabularies.source.encode_batch(texts, add_special_tokens=False)
     marked = [json.loads(item["tag"])["words"] for item in probe.items]
+    before = len(objective.start)  # what the encoder reads before the text
     looking, right, rival = (
-        [tokens_of_word(text, encoding, words[mark]) for text, encoding, words in zip(texts, encodings, marked, strict=True)]
+        [
+            [before + place for place in tokens_of_word(text, encoding, words[mark])]
+            for text, encoding, words in zip(texts, encodings, marked, strict=True)
+        ]
         for mark in ("pronoun", "antecedent", "rival")
     )
     sources = [encoded.sources[text] for text in texts]

@@ -17,7 +17,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from translab.evaluation.edits import EXACT_EDITS, EditDistance
+from translab.evaluation.edits import COVERED, EXACT_EDITS, EditDistance
 
 TOKENISERS = {"zh": ("zh", "char")}
 """BLEU's tokenisers by target language; the first is the primary one."""
@@ -69,10 +69,12 @@ class _Ter(TER):  # type: ignore[misc]
 
     def _statistics(self, output: str, reference: str) -> list[float]:
         words, right = output.split(), reference.split()
-        if not right or max(len(words), len(right)) >= EXACT_EDITS:
+        if output == reference and right:
+            return [0, float(len(right))]
+        distance = EditDistance(right) if right else None
+        if distance is None or (max(len(words), len(right)) > COVERED and distance.of(words) > EXACT_EDITS):
             edits, length = self._compute_segment_statistics(output, {"ref_words": [right]})
             return [edits, length]
-        distance = EditDistance(right)
         # A shift costs an edit and leaves the words what they are: it cannot help where the words alone need all edits.
         least = max((Counter(words) - Counter(right)).total(), (Counter(right) - Counter(words)).total())
         shifts = checked = 0
@@ -140,8 +142,19 @@ def _metrics(language: str) -> tuple[_Bleu | _Chrf | _Ter, ...]:
 @cache  # a model's seeds often translate alike
 def _statistics(metric: _Bleu | _Chrf | _Ter, output: str, reference: str) -> list[Any]:
     """Of one sentence, as sacreBLEU makes them."""
-    found: list[Any] = metric._statistics(metric._preprocess_segment(output), metric._preprocess_segment(reference))
+    found: list[Any] = metric._statistics(_prepared(metric, output), _prepared(metric, reference))
     return found
+
+
+@cache  # an output that is right equals its reference, and a reference stays the same for all seeds
+def _prepared(metric: _Bleu | _Chrf | _Ter, text: str) -> str:
+    """A sentence as the metric cuts it into words."""
+    return str(metric._preprocess_segment(text))
+
+
+def words(text: str, language: str) -> list[str]:
+    """A sentence's words as the primary tokeniser makes them."""
+    return _prepared(_metrics(language)[0], text).split()
 
 
 def sentence_statistics(hypotheses: Sequence[str], references: Sequence[str], language: str) -> list[SentenceStatistics]:

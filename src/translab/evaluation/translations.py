@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,11 @@ import pyarrow as pa
 from translab.config import Decoding, Run
 from translab.decoding import translate
 from translab.evaluation.acceptance import accepted, errors, summary
+from translab.evaluation.frequencies import recall
 from translab.evaluation.scoring import corpus_scores, sentence_statistics
 from translab.files import read_table
 from translab.pretraining.translation import Translation
-from translab.text.bpe import decode
+from translab.text.bpe import END, decode
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,39 @@ def read_test_set(path: Path, phrasebook: str | None) -> TestSet:
     return TestSet(path.stem, sources, references, translations, phrasebook)
 
 
+@dataclass(frozen=True)
+class Translated:
+    """A test set's translations."""
+
+    outputs: list[str]
+    tokens: list[list[int]]
+    """Types of each output, [END] last."""
+    table: pa.Table
+    """A row for each sentence."""
+    scores: dict[str, Any]
+    """`acceptance` and `errors` are among them where all right translations of the sources are known."""
+
+
 def translate_test_set(
-    objective: Translation, test_set: TestSet, run: Run, decoding: Decoding
-) -> tuple[pa.Table, dict[str, Any]]:
+    objective: Translation,
+    test_set: TestSet,
+    encoded: Sequence[list[int]],
+    frequencies: Counter[str],
+    run: Run,
+    decoding: Decoding,
+) -> Translated:
     """Translate and score.
 
-    Returns:
-        a row for each sentence, and the scores; `acceptance` and `errors` are among them where all right translations of the
-        sources are known.
+    Args:
+        objective: the trained model.
+        test_set: the sentences.
+        encoded: their sources, as the encoder reads them.
+        frequencies: of the words of the training targets.
+        run: the model's configuration.
+        decoding: values of that section.
     """
     longest = run.values.model.maximum_length
     sources, references, language = test_set.sources, test_set.references, run.target_language
-    encoded = objective.sources(sources)
     hypotheses = translate(
         objective.network,
         [ids[:longest] for ids in encoded],
@@ -58,6 +82,7 @@ def translate_test_set(
     statistics = sentence_statistics(outputs, references, language)
     right = accepted(outputs, test_set.translations)
     kinds = errors(test_set.phrasebook, sources, outputs, right)
+    words = recall(outputs, references, language, frequencies)
     table = pa.table(
         {
             "test_set": pa.array([test_set.name] * len(sources)),
@@ -73,7 +98,11 @@ def translate_test_set(
             "exact": pa.array([output == right for output, right in zip(outputs, references, strict=True)]),
             "accepted": pa.array(right, pa.bool_()),
             "error": pa.array(kinds, pa.string()),
+            "rare_found": pa.array(words.rare_found, pa.int64()),
+            "rare_all": pa.array(words.rare_all, pa.int64()),
         }
     )
-    scores = {"cut_sources": sum(len(ids) > longest for ids in encoded)}
-    return table, scores | corpus_scores(sources, outputs, references, language) | summary(right, kinds)
+    scores: dict[str, Any] = {"cut_sources": sum(len(ids) > longest for ids in encoded)}
+    scores |= corpus_scores(sources, outputs, references, language)
+    scores |= {"by_frequency": words.by_frequency} | summary(right, kinds)
+    return Translated(outputs, [[*hypothesis.tokens, END] for hypothesis in hypotheses], table, scores)

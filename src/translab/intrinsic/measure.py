@@ -22,7 +22,7 @@ from translab.intrinsic.classes import class_separation
 from translab.intrinsic.cloze import cloze
 from translab.intrinsic.language_model import foresight
 from translab.intrinsic.neighbours import chosen, neighbours
-from translab.intrinsic.senses import picture, read_occurrences, sense_vectors, separation
+from translab.intrinsic.senses import opposition, picture, read_occurrences, sense_vectors, separation
 from translab.intrinsic.sentences import pairs, retrieval
 from translab.intrinsic.topics import probe, read_topics
 from translab.intrinsic.vectors import static_table
@@ -165,9 +165,10 @@ class Measures:
             return None
         occurrences = read_occurrences(path, self.tokenizer, self.longest)
         vectors = sense_vectors(occurrences, self.objective, self.table)
+        found = {kind: None if rows is None else separation(occurrences, rows) for kind, rows in vectors.items()}
         if vectors["contextual"] is not None:
             write_table(folder / "senses.parquet", picture(occurrences, vectors["contextual"]))
-        found = {kind: None if rows is None else separation(occurrences, rows) for kind, rows in vectors.items()}
+            found |= opposition(occurrences, vectors["contextual"])
         return found if any(found.values()) else None
 
     def _sentences(self) -> dict[str, Any] | None:

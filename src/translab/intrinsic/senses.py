@@ -14,6 +14,12 @@ and the AUC is how often an occurrence in the first sense scores above one in th
     static         the word's static vector: equal where it is written alike, so that every score is 0 and the AUC 0.5
     context_mean   the mean of the static vectors of the sentence's other types: what a bag of words knows of the sense
 
+A form also has the cosine of its two senses, between the mean contextual vectors of either:
+
+    cosine           of the vectors as they are. These all lie in a narrow cone (Ethayarajh 2019, "How Contextual are
+                     Contextualized Word Representations?", section 4.1), so that even unrelated words have a high cosine
+    cosine_centred   after the mean over all occurrences of all forms was subtracted
+
 Shapes: N occurrences · D width · P occurrences of one fold, Q of the other.
 """
 
@@ -116,6 +122,24 @@ def separation(occurrences: Occurrences, vectors: Tensor) -> dict[str, float]:
             scores = np.round(means[0] - means[1], DECIMALS)  # [P]
             areas.append(auc(scores[mine], scores[~mine]))
         found[form] = sum(areas) / len(areas)
+    return found
+
+
+def opposition(occurrences: Occurrences, vectors: Tensor) -> dict[str, dict[str, float]]:
+    """The cosine of each form's two senses, raw and centred, given the occurrences' vectors [N, D]."""
+    return {
+        "cosine": _between_senses(occurrences, vectors),
+        "cosine_centred": _between_senses(occurrences, vectors - vectors.mean(0)),
+    }
+
+
+def _between_senses(occurrences: Occurrences, vectors: Tensor) -> dict[str, float]:
+    found = {}
+    for form in dict.fromkeys(occurrences.forms):
+        rows = occurrences.rows(form)
+        senses = dict.fromkeys(occurrences.senses[row] for row in rows)
+        one, other = (vectors[[row for row in rows if occurrences.senses[row] == sense]].mean(0) for sense in senses)
+        found[form] = float(cosines(one[None], other[None])[0, 0])
     return found
 
 
