@@ -1,9 +1,10 @@
 """Run one instance of the pipeline in a process of its own, in a way that can be stopped at any moment.
 
-The process is forked from one that has imported DVC, since importing it costs as much as many a stage. It leads a process
-group, so that a signal to the group reaches DVC, the shell and the training alike (DVC alone would leave the training
-running, and would keep the output of a training that answers a signal with exit code 0 as a finished one). If the process
-that started it disappears, the group is stopped too.
+The process is forked from one that has imported DVC, since importing it costs as much as many a stage, and lets the stage's
+command run in a fork of one that has imported the stage's libraries (forks.py). It leads a process group, so that a signal to
+the group reaches DVC and the training alike (DVC alone would leave the training running, and would keep the output of a
+training that answers a signal with exit code 0 as a finished one). If the process that started it disappears, the group is
+stopped too.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any, NoReturn
 import dvc.stage.run
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.stage.exceptions import StageCmdFailedError
 
 from translab_dvc import lockfile
+from translab_dvc.forks import ForkServer
 
 STOPPED = 128 + signal.SIGTERM
 """Exit code of an instance that was stopped."""
@@ -29,6 +32,7 @@ AFTER_COMMAND = "< end of the command"
 """The line that follows a command's output in the log, as DVC puts one beginning with `> ` before it."""
 
 _run_command = dvc.stage.run.cmd_run
+_run_line = dvc.stage.run._run
 
 
 class _Guard:
@@ -59,17 +63,20 @@ class _Guard:
         print(AFTER_COMMAND, flush=True)
 
 
-def run(instance: str, log: Path, parent: tuple[int, int]) -> NoReturn:
+def run(instance: str, log: Path, parent: tuple[int, int], server: ForkServer | None) -> NoReturn:
     """Reproduce one instance, all output going to a log file; to be called in a forked process, which it ends.
 
     Args:
         instance: its name in DVC (`ablate@heads-1-2`).
         log: file that takes all output.
         parent: reading and writing end of a pipe whose writing end only the parent keeps open.
+        server: what forks the command's process, if anything does.
     """
-    os.setsid()
+    os.setpgid(0, 0)  # not a session of its own, in which no process of the server could join it
     _send_output_to(log)
     _Guard().install()
+    if server:
+        _fork_commands(server)
     lockfile.install(instance)
     _watch(parent)
     os.environ["PYTHONUNBUFFERED"] = "1"
@@ -84,6 +91,17 @@ def run(instance: str, log: Path, parent: tuple[int, int]) -> NoReturn:
             cause = cause.__cause__
         raise SystemExit(1) from None
     raise SystemExit(0)
+
+
+def _fork_commands(server: ForkServer) -> None:
+    def run_line(executable: str | None, command: str, **options: Any) -> None:
+        code = server.run(command, options["cwd"], options["env"])
+        if code is None:
+            _run_line(executable, command, **options)
+        elif code:
+            raise StageCmdFailedError(command, code)
+
+    dvc.stage.run._run = run_line
 
 
 def _send_output_to(log: Path) -> None:

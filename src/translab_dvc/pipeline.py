@@ -1,11 +1,20 @@
-"""Ask DVC what the pipeline is and what has changed."""
+"""Ask DVC what the pipeline is and what has changed.
+
+DVC's own `status` reads all of `dvc.yaml` and `dvc.lock` anew after its caller has, parses `params.yaml` once for each
+instance, and walks every folder of source once for each instance that depends on it. Here it does each once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import dvc.dependency.param
+import dvc.output
 import tqdm
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,42 @@ class Pipeline:
 def read() -> Pipeline:
     """The pipeline of the project in the current directory."""
     tqdm.tqdm.monitor_interval = 0  # no thread of its own: this process will fork
-    with Repo(_wait_for_lock=True) as repo:
+    with Repo(_wait_for_lock=True) as repo, lock_repo(repo), _each_file_once():
         graph = repo.index.graph
         needs = {stage.addressing: frozenset(other.addressing for other in graph.successors(stage)) for stage in graph}
-        return Pipeline(needs, frozenset(repo.status()))
+        return Pipeline(needs, frozenset(stage.addressing for stage in graph if stage.status(check_updates=True)))
+
+
+@contextmanager
+def _each_file_once() -> Iterator[None]:
+    """Nothing changes while the pipeline is read, so what a file or a folder holds is asked once."""
+    read_values, load, build = dvc.dependency.param.read_param_file, dvc.dependency.param.load_path, dvc.output.build
+    files: dict[str, Any] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    built: dict[tuple[Any, ...], Any] = {}
+
+    def load_once(path: str, fs: Any) -> Any:
+        if path not in files:
+            files[path] = load(path, fs)
+        return files[path]
+
+    def read_once(fs: Any, path: str, keys: list[str] | None, flatten: bool) -> Any:
+        if not keys or not flatten:
+            return read_values(fs, path, keys, flatten)
+        # One key at a time, since instances share most of them, and to find one is to search the whole file.
+        for key in keys:
+            if (path, key) not in found:
+                found[path, key] = read_values(fs, path, [key], flatten)
+        return {key: value for key in keys for value in found[path, key].values()}
+
+    def build_once(odb: Any, path: str, fs: Any, name: str, **options: Any) -> Any:
+        key = (path, name, options["dry_run"])
+        if key not in built:
+            built[key] = build(odb, path, fs, name, **options)
+        return built[key]
+
+    dvc.dependency.param.read_param_file, dvc.dependency.param.load_path, dvc.output.build = read_once, load_once, build_once
+    try:
+        yield
+    finally:
+        dvc.dependency.param.read_param_file, dvc.dependency.param.load_path, dvc.output.build = read_values, load, build

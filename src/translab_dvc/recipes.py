@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -23,11 +24,14 @@ from ruamel.yaml import YAML
 from translab import config
 from translab.config import ConfigError, check, nearest
 from translab.config.checking import Name
+from translab.entries import DATA_OF_A, METHOD_SECTIONS, PARAMS, RUN_SECTIONS, method_values, surgery_values, with_delta
 from translab.grid import grid
-from translab.params import DATA_OF_A, METHOD_SECTIONS, PARAMS, method_values, read_yaml, with_delta
+from translab.params import read_yaml
 
 RECIPES = Path("recipes")
 STAMP = Path(".cache/recipe.sha256")
+CHECKED = Path(".cache/checked.sha256")
+"""What was found right last: the values, and the source that they were checked with."""
 GRID_SECTIONS = ("methods", "variants", "surgeries", "sweep")
 SECTIONS: dict[str, type[config.Values]] = {
     "data": config.Data,
@@ -37,12 +41,12 @@ SECTIONS: dict[str, type[config.Values]] = {
     "model": config.Model,
     "batch": config.Batch,
     "optimisation": config.Optimisation,
+    "randomness": config.Randomness,
     "machine": config.Machine,
     "decoding": config.Decoding,
     "statistics": config.Statistics,
     "sweep": config.Sweep,
 }
-VARIANT_SECTIONS = ("data", "model", "batch", "optimisation", "machine")
 Entries = dict[Name, dict[str, Any]]
 """What a user names: methods, variants, surgeries."""
 
@@ -111,10 +115,10 @@ def check_values(values: Mapping[str, Any], where: str) -> None:
     if values["variants"].get("base") != {}:
         raise ConfigError(f"{where}: variants.base must be there and be {{}}; all other models are compared with it.")
     _check_methods(values, where)
-    for name, own in values["surgeries"].items():
-        check(config.Surgery, own, f"{where}: surgeries.{name}")
     of_a_run = {**values, "data": {key: values["data"][key] for key in config.RunData.model_fields}}
-    base = {section: of_a_run[section] for section in VARIANT_SECTIONS}
+    base = {section: of_a_run[section] for section in RUN_SECTIONS}
+    for name, own in values["surgeries"].items():
+        surgery_values(name, own, base, where)
     for name, delta in values["variants"].items():
         changed, _ = with_delta(base, delta, name)
         for section, own in changed.items():
@@ -147,6 +151,25 @@ def _check_methods(values: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"{place}.data.add_a is true, but a method is trained on A as it is; leave it out.")
 
 
+def check_once(values: Mapping[str, Any], where: str, root: Path) -> None:
+    """Check all of `params.yaml`, unless the same values were found right before, by the same source.
+
+    To try methods and transfers takes PyTorch, whose import takes longer than all the rest of a call with nothing to do.
+
+    Raises:
+        ConfigError: for the first value that is wrong.
+    """
+    packages = (Path(config.__file__).parents[1], Path(__file__).parent)
+    source = [file.read_bytes() for package in packages for file in sorted(package.rglob("*.py"))]
+    digest = _digest(b"\n".join([json.dumps(values).encode(), *source]))
+    stamp = root / CHECKED
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+        return
+    check_values(values, where)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(digest, encoding="utf-8")
+
+
 def committed(root: Path) -> str:
     """The text of `params.yaml` in the last commit.
 
@@ -171,23 +194,23 @@ def apply(name: str, root: Path) -> None:
     params, stamp = root / PARAMS, root / STAMP
     present = params.read_text(encoding="utf-8") if params.exists() else base
     known = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
-    if present != base and _digest(present) != known:
+    if present != base and _digest(present.encode()) != known:
         raise ConfigError(
             f"{PARAMS} has edits of your own that the recipe `{name}` would overwrite; "
             f"commit them, or drop them with `git checkout {PARAMS}`, then apply the recipe."
         )
     where = f"{RECIPES}/{name}.yaml"
     text = overlay(base, read_yaml(root / where) or {}, where)
-    check_values(YAML(typ="safe", pure=True).load(text), where)
+    check_once(YAML(typ="safe", pure=True).load(text), where, root)
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(_digest(text), encoding="utf-8")
+    stamp.write_text(_digest(text.encode()), encoding="utf-8")
     aside = params.with_name(f"{PARAMS}.aside")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, params)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _headline(path: Path) -> str:
@@ -208,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             apply(options.name, root)
             print(f"{PARAMS} holds the recipe `{options.name}` now (`git diff {PARAMS}`); `git checkout {PARAMS}` goes back.")
         elif options.command == "check":
-            check_values(read_yaml(root / PARAMS), PARAMS)
+            check_once(read_yaml(root / PARAMS), PARAMS, root)
         else:
             for name in names(root):
                 print(f"{name:20} {_headline(root / RECIPES / f'{name}.yaml')}")

@@ -2,7 +2,8 @@
 
 DVC runs one instance after the other. Here the instances that are out of date, and all that depend on them, run side by side
 as soon as what they need is there, the head of the longest chain first. Each is an ordinary `dvc repro --single-item`, so the
-results, `dvc.lock` and the run cache are the same, and a call that was stopped is taken up again by the next one.
+results, `dvc.lock` and the run cache are the same, and a call that was stopped is taken up again by the next one. The
+libraries that the stages import are imported once (forks.py), and not at all where nothing has to run.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from types import FrameType
 
 import psutil
 
-from translab.params import PARAMS, read_yaml
-from translab_dvc import instance, pipeline, plan
+from translab.entries import PARAMS
+from translab.params import read_yaml
+from translab_dvc import forks, instance, pipeline, plan
 from translab_dvc.progress import Progress, clock, instances
 
 LOGS = Path(".cache/logs")
@@ -85,7 +87,8 @@ def _reproduce(jobs: int, *, keep_going: bool, dry_run: bool) -> int:
         return 0
     up_to_date = len(found.needs) - len(needs)
     print(f"{instances(len(needs))} to run, {up_to_date} up to date; {jobs} at a time, output in {LOGS}/.", flush=True)
-    runner = Runner(queue, progress, jobs, keep_going)
+    server = forks.server_for(needs, read_yaml(PARAMS)["machine"]["accelerator"], LOGS / "libraries.log")
+    runner = Runner(queue, progress, jobs, keep_going, server)
     try:
         failed = runner.run()
     except Interrupted as interruption:
@@ -95,6 +98,9 @@ def _reproduce(jobs: int, *, keep_going: bool, dry_run: bool) -> int:
         runner.stop()
         progress.say(f"Stopped by {signal.Signals(interruption.number).name}; the same command takes it up again.")
         raise
+    finally:
+        if server:
+            server.stop()
     if failed:
         for name, reason in failed.items():
             print(
@@ -110,11 +116,14 @@ def _reproduce(jobs: int, *, keep_going: bool, dry_run: bool) -> int:
 class Runner:
     """Keeps a number of instances running until the queue is empty or one fails."""
 
-    def __init__(self, queue: plan.Queue, progress: Progress, jobs: int, keep_going: bool) -> None:
+    def __init__(
+        self, queue: plan.Queue, progress: Progress, jobs: int, keep_going: bool, server: forks.ForkServer | None
+    ) -> None:
         self._queue = queue
         self._progress = progress
         self._jobs = jobs
         self._keep_going = keep_going
+        self._server = server
         self._running: dict[str, BaseProcess] = {}
         self._fork = multiprocessing.get_context("fork")
         self._pipe = os.pipe()
@@ -149,7 +158,8 @@ class Runner:
                 time.sleep(0.05)
 
     def _start(self, name: str) -> None:
-        process = self._fork.Process(target=instance.run, args=(name, log_of(name), self._pipe))
+        server = self._server if forks.libraries(name) else None
+        process = self._fork.Process(target=instance.run, args=(name, log_of(name), self._pipe, server))
         process.start()
         self._running[name] = process
         self._progress.start(name)
