@@ -118,6 +118,8 @@ def run(root: Path, name: str, seed: int, sentences: int) -> None:
         "last_valid_loss": rows[-1]["valid_loss"],
         "last_train_loss": rows[-1]["train_loss"],
         "stopped_early": False,
+        "diverged_at": None,
+        "padding": 0.05,
         "frozen": {},
         "released": [],
         "transferred": None,

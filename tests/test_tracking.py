@@ -168,6 +168,18 @@ def test_transfer_and_pretraining_are_experiments_of_their_own(published: Path) 
     )
 
 
+def test_a_run_that_diverged_at_once_is_shown_and_says_so(root: Path) -> None:
+    folder, scores = root / layout.run_folder("base", 1), root / layout.EVALUATIONS / "base" / "1" / "scores.json"
+    lost = {"diverged_at": 7, "best_step": None, "best_valid_loss": None, "last_valid_loss": None, "last_train_loss": None}
+    files.write_json(folder / "metrics.json", files.read_json(folder / "metrics.json") | lost)
+    header = (folder / "history.csv").read_text(encoding="utf-8").partition("\n")[0]
+    files.write_text(folder / "history.csv", header + "\n")
+    files.write_json(scores, {"name": "base", "seed": 1, "task": "b", "test_sets": {"test": {"sentences": 8, "loss": None}}})
+    projected = project(root, "base", 1)
+    assert projected.tags["mlflow.note.content"].endswith("Its loss stopped being a number after 7 updates.")
+    assert {point.key: point.value for point in projected.points}["diverged_at"] == 7
+
+
 def test_a_transfer_says_what_it_took_from_whom_and_leads_there(published: Path) -> None:
     found = runs(published)
     transfer, donor = found["masked-encoder-3-frozen-1"].data, found["masked-1"].info

@@ -34,7 +34,7 @@ PARTS = ["config.json", "metrics.json", "history.csv", "samples.tsv"]
 """Files of the run folder that are attached as they are; weights are not, a tag says where they lie."""
 
 
-STATISTICS = ("bleu_", "chrf_", "ter_")
+STATISTICS = ("bleu_", "chrf_", "rare_", "ter_")
 """Beginnings of the columns of sentences.parquet that are for computing, not for reading."""
 
 
@@ -134,7 +134,7 @@ def project(root: Path, name: str, seed: int) -> Projection:
             "data_hash": data_hash,
             "device": str(cost["device"]),
             "folder": folder.relative_to(root).as_posix(),
-            "mlflow.note.content": f"{sentence(config)} {_outcome(scores)}",
+            "mlflow.note.content": f"{sentence(config)} {_outcome(scores, metrics)}",
         },
         points=points,
         dataset={
@@ -212,8 +212,10 @@ def _intrinsic(measures: Mapping[str, Any]) -> dict[str, float]:
     return {f"intrinsic/{key.replace('.', '/')}": float(value) for key, value in flat.items() if isinstance(value, int | float)}
 
 
-def _outcome(scores: Mapping[str, Any]) -> str:
+def _outcome(scores: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     test = scores["test_sets"]["test"]
+    if metrics["diverged_at"] is not None:
+        return f"Its loss stopped being a number after {metrics['diverged_at']} updates."
     if "bleu" in test:
         accepted = f"{100 * test['acceptance']:.1f} % accepted, " if "acceptance" in test else ""
         tokeniser, bleu = next(iter(test["bleu"].items()))
