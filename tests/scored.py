@@ -67,6 +67,27 @@ def values(seeds: Sequence[int], variants: Sequence[str] = tuple(VARIANTS), resa
     }
 
 
+def claim(**changes: Any) -> dict[str, Any]:
+    """An entry of `claims.yaml`; None takes a key away."""
+    entry: dict[str, Any] = {
+        "name": "positions-are-needed",
+        "statement": "A model with positions beats one without.",
+        "source": "a paper",
+        "kind": "superior",
+        "contrast": {"base": 1, "positions-none": -1},
+        "metric": "bleu",
+        "test_set": "test",
+        "direction": "higher",
+        "margin": 1.0,
+        "family": "positions",
+        "looks": [3],
+        "divergence": "invalid",
+        "held": "everything else",
+        "written": "before",
+    }
+    return {key: value for key, value in (entry | changes).items() if value is not None}
+
+
 def names(variants: Sequence[str] = tuple(VARIANTS), transfers: bool = True) -> list[tuple[str, str]]:
     """What the values expand to."""
     return [

@@ -22,28 +22,8 @@ from translab.comparison.testsets import ResultsError
 SEEDS = [1, 2, 3]
 VARIANTS = ("base", "heads-1", "positions-none")
 CLAIMS = [
-    {
-        "name": "positions-are-needed",
-        "statement": "A model with positions beats one <without>.",
-        "source": "a paper",
-        "kind": "superior",
-        "contrast": {"base": 1, "positions-none": -1},
-        "metric": "bleu",
-        "test_set": "test",
-        "margin": 1.0,
-        "family": "positions",
-    },
-    {
-        "name": "outside",
-        "statement": "Sixteen heads beat four.",
-        "source": "a paper",
-        "kind": "superior",
-        "contrast": {"heads-16": 1, "base": -1},
-        "metric": "bleu",
-        "test_set": "test",
-        "margin": 1.0,
-        "family": "heads",
-    },
+    scored.claim(statement="A model with positions beats one <without>."),
+    scored.claim(name="outside", statement="Sixteen heads beat four.", contrast={"heads-16": 1, "base": -1}, family="heads"),
 ]
 
 

@@ -29,17 +29,7 @@ SEEDS = [1, 2, 3]
 VARIANTS = ("base", "heads-1", "positions-none", "no-source-end")
 NAMES = scored.names(VARIANTS)
 TWINS = 60
-ORDER: dict[str, Any] = {
-    "name": "positions-are-needed",
-    "statement": "Positions tell who did it.",
-    "source": "a paper",
-    "kind": "superior",
-    "contrast": {"base": 1, "positions-none": -1},
-    "metric": "choice",
-    "test_set": "probe-word-order",
-    "margin": 5.0,
-    "family": "positions",
-}
+ORDER = scored.claim(metric="choice", test_set="probe-word-order", margin=5.0)
 
 
 @pytest.fixture(scope="module")

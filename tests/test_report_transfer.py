@@ -642,3 +642,22 @@ def test_what_runs_share_is_made_once_and_anew_where_it_differs() -> None:
     one, other = pa.table({"source": ["a", "b"]}), pa.table({"source": ["a", "c"]})
     again = pa.table({"source": ["a", "b"]})
     assert [shared.made("test", table, make) for table in (one, again, other)] == [1, 1, 2]
+
+
+def test_a_fine_tuned_model_of_another_depth_is_neither_compared_with_the_base_nor_drawn_over_it(
+    written: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(written, tmp_path / "data")
+    b, deep = scored.pairs(10, 1), "masked-encoder-{}-frozen"
+    for depth in transferred.DEPTHS:
+        for seed in SEEDS:
+            shutil.rmtree(tmp_path / "data" / "evaluations" / deep.format(depth) / str(seed))
+            transfer = scored.surgery_of("masked", "encoder", depth, "frozen")
+            changes = {"model.encoder_layers": 4}
+            scored.write_run(
+                tmp_path / "data", deep.format(depth), seed, "finetune", b, 0.2, transfer=transfer, changes=changes
+            )
+    values = transferred.values(SEEDS, resamples=50)
+    made = compare(values, transferred.names(), [], tmp_path / "data")
+    assert record(made, "transfer", deep.format(3))["difference"] is None
+    assert record(made, "transfer", "masked-encoder-3-tuned")["difference"] is not None

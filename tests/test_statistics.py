@@ -14,7 +14,11 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from translab.comparison.statistics import Effect, effect, holm, run_variances
+import scored
+from translab.comparison.claims import read_claims
+from translab.comparison.looks import nominal, sequential
+from translab.comparison.planning import Noise, plan
+from translab.comparison.statistics import Effect, Variance, effect, holm, run_variances
 from translab.comparison.sufficient import COUNTS, resamples, score, scores
 
 SENTENCES = st.lists(
@@ -76,7 +80,8 @@ def simulate(seeds: int, seed_noise: list[float], sentence_noise: float, repetit
             name: generator.normal(0, sentence_noise) + generator.normal(0, noise, seeds)
             for name, noise in zip(names, seed_noise, strict=True)
         }
-        resampled = {name: generator.normal(0, sentence_noise, 200) for name in names}
+        # What a resample adds is the same for all seeds of a model.
+        resampled = {name: cells[name][:, None] + generator.normal(0, sentence_noise, 200) for name in names}
         found = effect({names[0]: 1, names[1]: -1}, cells, run_variances(cells), resampled, sentences=300)
         low, high = found.interval(0.95)
         covered += low <= 0 <= high
@@ -160,3 +165,61 @@ def test_holm_multiplies_the_smallest_most_and_never_reverses_an_order() -> None
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_levels_of_looks_are_those_of_obrien_and_fleming_spending() -> None:
+    """Two-sided bounds of the Lan-DeMets function, as tables of group-sequential designs have them."""
+    bounds = [scipy.stats.norm.isf(level / 2) for level in nominal(0.05, [1, 2, 3, 4])]
+    assert bounds == pytest.approx([4.333, 2.963, 2.359, 2.014], abs=2e-3)
+    assert [scipy.stats.norm.isf(level / 2) for level in nominal(0.05, [3, 5])] == pytest.approx([2.669, 1.981], abs=2e-3)
+    assert nominal(0.05, [7]) == pytest.approx([0.05], abs=1e-6)
+
+
+def test_all_looks_together_are_wrong_as_seldom_as_one() -> None:
+    steps = np.random.default_rng(8).normal(size=(40_000, 10)).cumsum(axis=1)
+    looks = [3, 5, 10]
+    scores = steps[:, [look - 1 for look in looks]] / np.sqrt(looks)
+    levels = np.array(nominal(0.05, looks))
+    assert np.mean((2 * scipy.stats.norm.sf(np.abs(scores)) < levels).any(axis=1)) == pytest.approx(0.05, abs=0.004)
+    assert np.mean((2 * scipy.stats.norm.sf(np.abs(scores)) < 0.05).any(axis=1)) > 0.09, "what looking thrice costs"
+
+
+@pytest.mark.parametrize("looks", [[3], [3, 5], [3, 5, 10]])
+def test_a_sequential_p_value_is_the_error_at_which_its_look_would_decide(looks: list[int]) -> None:
+    for alpha in (0.05, 0.01):
+        for look, level in zip(looks, nominal(alpha, looks), strict=True):
+            assert sequential(level, looks, look) == pytest.approx(alpha, rel=1e-2)
+    assert sequential(0.02, looks, looks[0]) >= sequential(0.01, looks, looks[0])
+
+
+def test_what_runs_do_with_sentences_is_counted_once() -> None:
+    generator = np.random.default_rng(4)
+    values = generator.normal(size=(3, 400))  # [seeds, sentences]: nothing but what each run does with each sentence
+    draws = generator.multinomial(400, np.full(400, 1 / 400), size=500)
+    resampled = values @ draws.T / 400  # [seeds, R]
+    cells = {name: values.mean(axis=1) for name in ("a", "b")}
+    found = effect({"a": 1}, cells, run_variances(cells), {"a": resampled}, sentences=400)
+    assert found.sentence_variance < 0.3 * np.var(resampled.mean(axis=0)), "the seeds' variance has it already"
+    shared = np.repeat(values[:1], 3, axis=0)  # the same sentences are hard for every run
+    resampled = shared @ draws.T / 400
+    found = effect({"a": 1}, {"a": shared.mean(axis=1)}, {"a": Variance(0.0, 2, True)}, {"a": resampled}, sentences=400)
+    assert found.sentence_variance == pytest.approx(np.var(resampled[0], ddof=1))
+
+
+def test_a_plan_says_from_noise_alone_what_a_claim_can_find() -> None:
+    claims = read_claims([scored.claim(margin=2.5, looks=[3, 5]), scored.claim(name="other", margin=0.5, looks=[3, 5])], "here")
+    noise = Noise(run_variance=1.0, run_freedom=40.0, seeds=10, sentence_variance=0.04, sentence_freedom=999.0)
+    wide, narrow = plan(claims, {("test", "bleu"): noise}, 0.05)
+    assert (wide.seeds, wide.reachable, narrow.reachable) == (5, True, False)
+    assert wide.minimum_detectable == narrow.minimum_detectable == pytest.approx(3.25 * math.sqrt(2 / 5 + 0.04), rel=0.06)
+    assert narrow.seeds_needed is None, "0.2 of noise between sentences leaves no room below 0.5"
+    (unknown,) = plan(claims[:1], {}, 0.05)
+    assert (unknown.minimum_detectable, unknown.seeds_needed, unknown.reachable) == (None, None, False)
+
+
+def test_interactions_and_trends_are_planned_with_their_weights() -> None:
+    four = {"a": 0.5, "b": -0.5, "c": -0.5, "d": 0.5}
+    claims = read_claims([scored.claim(), scored.claim(name="four", contrast=four, family="other")], "here")
+    noise = Noise(1.0, 40.0, 3, 0.0, math.inf)
+    two, interaction = (found.minimum_detectable or 0.0 for found in plan(claims, {("test", "bleu"): noise}, 0.05))
+    assert interaction == pytest.approx(two / math.sqrt(2))

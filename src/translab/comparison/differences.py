@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison.evidence import Evidence
-from translab.comparison.results import BASE, Grid
+from translab.comparison.metrics import METRICS
+from translab.comparison.results import BASE, Cell, Grid
 from translab.comparison.rounding import BETTER, rounded
 from translab.comparison.statistics import Effect, holm
-
-SHARES = frozenset({"acceptance", "choice", "exact"})
-"""Metrics that lie between 0 and 100; their intervals end there."""
 
 
 def measured(piece: Evidence, name: str, metric: str, confidence: float) -> dict[str, Any]:
@@ -26,19 +24,35 @@ def measured(piece: Evidence, name: str, metric: str, confidence: float) -> dict
 
 def _bounds(found: Effect, metric: str, confidence: float) -> list[float | None]:
     bounds = found.interval(confidence)
-    if metric in SHARES:
+    if METRICS[metric].share:
         bounds = max(bounds[0], 0.0), min(bounds[1], 100.0)
     return [rounded(bound, metric) for bound in bounds]
 
 
 def comparable(grid: Grid, names: Sequence[str]) -> list[str]:
-    """The models that were trained on as many pairs as the base: on fewer, the pairs would be what is compared."""
+    """The models whose difference from the base is what they are named after.
+
+    On fewer pairs than the base, the pairs would be what is compared; a fine-tuned model of another shape would be compared for
+    its shape.
+    """
     pairs = {
         name: cell.first.config["values"]["data"]["training_pairs"]
         for name, cell in grid.cells.items()
         if cell.first is not None
     }
-    return [name for name in names if pairs.get(name) == pairs.get(BASE)]
+    return [
+        name
+        for name in names
+        if pairs.get(name) == pairs.get(BASE) and (grid.cells[name].stage != "finetune" or like_base(grid, grid.cells[name]))
+    ]
+
+
+def like_base(grid: Grid, cell: Cell) -> bool:
+    """Whether a model has the base's shape: the same values of the section `model`."""
+    base = grid.cells[BASE].first
+    if base is None or cell.first is None:
+        return False
+    return bool(cell.first.config["values"]["model"] == base.config["values"]["model"])
 
 
 def differences(

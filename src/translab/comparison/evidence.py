@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from translab.comparison.results import Cell, Grid
+from translab.comparison.results import Grid
 from translab.comparison.statistics import MINIMUM_SEEDS, Effect, Variance, effect, run_variances
 from translab.comparison.sufficient import Array, resamples, scores
+from translab.comparison.testsets import TestSet
 
 PRIMARY = ("choice", "acceptance", "bleu")
 """What decides where it is measured, in this order: the forced choice of a probe, where chance is known; acceptance where a
@@ -76,11 +77,7 @@ class Evidence:
         measured = {name: self.measurements[metric][name] for name in contrast}
         if min(len(measurement.raw) for measurement in measured.values()) < MINIMUM_SEEDS:
             return None
-        resampled: dict[str, Array] = {
-            name: measurement.resampled.mean(axis=0)
-            for name, measurement in measured.items()
-            if measurement.resampled is not None
-        }
+        resampled = {name: found.resampled for name, found in measured.items() if found.resampled is not None}
         return effect(contrast, self._cells[metric], self._variances[metric], resampled or None, self.sentences)
 
 
@@ -99,20 +96,34 @@ def gather(grid: Grid, test_set: str, number: int, seed: int) -> list[Evidence]:
         number: R, how many resamples.
         seed: of the resampling.
     """
-    groups: dict[str, list[Cell]] = {}
-    for cell in grid.usable(test_set).values():
-        assert cell.first is not None
+    return resampled(
+        {name: [run.tests[test_set] for run in cell.runs.values()] for name, cell in grid.usable(test_set).items()},
+        number,
+        seed,
+    )
+
+
+def resampled(tests: Mapping[str, Sequence[TestSet]], number: int, seed: int) -> list[Evidence]:
+    """The evidence of models' results, one piece for each group of models that were measured on the same sentences.
+
+    Args:
+        tests: name to its results, one a seed.
+        number: R, how many resamples.
+        seed: of the resampling.
+    """
+    groups: dict[str, dict[str, Sequence[TestSet]]] = {}
+    for name, results in tests.items():
         # Methods that translate nothing have a loss alone, each of another kind: none lends another its variance.
-        groups.setdefault(cell.first.tests[test_set].digest or cell.name, []).append(cell)
-    return [_gather(cells, test_set, number, seed) for cells in groups.values()]
+        groups.setdefault(results[0].digest or name, {})[name] = results
+    return [_gather(group, number, seed) for group in groups.values()]
 
 
-def _gather(cells: Sequence[Cell], test_set: str, number: int, seed: int) -> Evidence:
-    runs = [(cell.name, run.tests[test_set]) for cell in cells for run in cell.runs.values()]
+def _gather(tests: Mapping[str, Sequence[TestSet]], number: int, seed: int) -> Evidence:
+    runs = [(name, test) for name, results in tests.items() for test in results]
     first = runs[0][1]
     metrics = list(first.counts)
     measurements: dict[str, dict[str, Measurement]] = {metric: {} for metric in first.scores}
-    resampled: dict[str, Array] = {}
+    draws: dict[str, Array] = {}
     if metrics:
         widths = [first.counts[metric].shape[1] for metric in metrics]
         everything = np.concatenate([test.counts[metric] for _, test in runs for metric in metrics], axis=1)
@@ -121,11 +132,11 @@ def _gather(cells: Sequence[Cell], test_set: str, number: int, seed: int) -> Evi
             table = sums.reshape(len(sums), len(runs), sum(widths))
             for metric, part in zip(metrics, np.split(table, np.cumsum(widths)[:-1], axis=2), strict=True):
                 chunks[metric].append(scores(metric, part))
-        resampled = {metric: np.concatenate(parts).T for metric, parts in chunks.items()}
+        draws = {metric: np.concatenate(parts).T for metric, parts in chunks.items()}
     made = [test.scores for _, test in runs]
-    for cell in cells:
-        rows = [index for index, (name, _) in enumerate(runs) if name == cell.name]
+    for name in tests:
+        rows = [index for index, (other, _) in enumerate(runs) if other == name]
         for metric, named in measurements.items():
-            draws = resampled[metric][rows] if metric in resampled else None
-            named[cell.name] = Measurement([made[row][metric] for row in rows], draws)
+            drawn = draws[metric][rows] if metric in draws else None
+            named[name] = Measurement([made[row][metric] for row in rows], drawn)
     return Evidence(measurements, len(first.counts[metrics[0]]) if metrics else int(first.figures["sentences"]))

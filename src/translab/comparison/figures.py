@@ -33,9 +33,9 @@ def claim_interval(record: Mapping[str, Any]) -> str | None:
         text(x(0), 42, "0", "small", "middle"),
     ]
     described = f"Effect {shown(record['effect'], metric, sign=True)}, interval {interval(bounds, metric, sign=True)}"
-    worse, better = ("lower", "higher") if BETTER[metric] > 0 else ("better", "worse")
-    marks.append(text(8, 42, f"← {worse}", "small"))
-    marks.append(text(232, 42, f"{better} →", "small", "end"))
+    left, right = ("better", "worse") if BETTER[metric] < 0 else ("lower", "higher")
+    marks.append(text(8, 42, f"← {left}", "small"))
+    marks.append(text(232, 42, f"{right} →", "small", "end"))
     return drawing(240, 46, f"{described}; margin {record['margin']:g}.", marks)
 
 

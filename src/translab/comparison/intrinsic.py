@@ -46,7 +46,13 @@ MEASURES: dict[str, dict[str, tuple[str, float]]] = {
 }
 """Measure to its figures: how each is rounded, and what it is multiplied by."""
 
-BOUNDS = {"percent": (0.0, 100.0), "auc": (0.0, 1.0), "perplexity": (1.0, math.inf), "bits": (0.0, math.inf)}
+BOUNDS = {
+    "percent": (0.0, 100.0),
+    "auc": (0.0, 1.0),
+    "perplexity": (1.0, math.inf),
+    "bits": (0.0, math.inf),
+    "nats": (0.0, math.inf),
+}
 """Intervals end where the quantity does."""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,10 @@ NEAR = 3
 
 @dataclass(frozen=True)
 class Probe(TestSet):
-    """One run's answers to one probe; the sentences themselves are not kept."""
+    """One run's answers to one probe; its translations are not kept."""
 
-    example: list[dict[str, str | None]]
-    """{source, target, wrong} of the two items of its first twin."""
+    items: list[dict[str, str | None]] = field(kw_only=True)
+    """{source, target, wrong} of all items, twin by twin; one list for all runs."""
 
 
 def read_probes(table: pa.Table, figures: Mapping[str, Any], where: str, shared: Shared) -> Iterator[tuple[str, TestSet]]:
@@ -63,7 +63,7 @@ def read_probes(table: pa.Table, figures: Mapping[str, Any], where: str, shared:
         outcomes = {"choice": numbers(rows["chosen"]), "acceptance": numbers(rows["accepted"])}
         counts = _by_twin(outcomes, items.twins, np.ones(rows.num_rows))
         check_scores(counts, {metric: 100 * values[metric] for metric in outcomes}, "items'", here)
-        yield PROBE + probe, Probe(items.digest, [], [], [], counts, values, items.example)
+        yield PROBE + probe, Probe(items.digest, [], [], [], counts, values, items=items.texts)
         for part, chosen in items.parts.items():
             inside = _by_twin(outcomes, items.twins, chosen)
             about = {"items": int(chosen.sum())}
@@ -76,7 +76,8 @@ class _Items:
 
     twins: NDArray[np.int64]
     digest: str
-    example: list[dict[str, str | None]]
+    texts: list[dict[str, str | None]]
+    """{source, target, wrong}, twin by twin."""
     parts: dict[str, Array]
     """Part to 1 for each item that belongs to it [items], else 0."""
 
@@ -84,13 +85,14 @@ class _Items:
 def _items(probe: str, texts: pa.Table, where: str) -> _Items:
     twins = _twins(texts["group"].to_pylist(), where)
     columns = {column: texts[column].to_pylist() for column in ("source", "target", "wrong")}
-    example = [{column: values[item] for column, values in columns.items()} for item in np.flatnonzero(twins == twins[0])]
+    by_twin = np.argsort(twins, kind="stable")
+    ordered = [{column: values[item] for column, values in columns.items()} for item in by_twin]
     parts: dict[str, Array] = {}
     if probe in PARTS:
         labels = [PARTS[probe](json.loads(tag).get("words", {})) for tag in texts["tag"].to_pylist()]
         for part in sorted({label for label in labels if label is not None}, key=_number_first):
             parts[part] = np.array([label == part for label in labels], dtype=np.float64)
-    return _Items(twins, digest(*columns.values()), example, parts)
+    return _Items(twins, digest(*columns.values()), ordered, parts)
 
 
 def _distance(words: Mapping[str, int]) -> str | None:

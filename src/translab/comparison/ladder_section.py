@@ -55,14 +55,19 @@ def _panels(records: Sequence[Record], base: Record, metric: str) -> list[dict[s
         depths, random = (_depths(record for record in here if record["kind"].startswith(letter)) for letter in "AR")
         # A control of one depth beside a control of several is that of a donor which stands in the table alone.
         several = {name for name, found in random.items() if len(found) > 1} or set(random)
-        controls = [record for record in here if record["kind"].startswith("B") or record["method"] in several]
+        controls = [
+            record for record in here if record["like_base"] and (record["kind"].startswith("B") or record["method"] in several)
+        ]
         donors = sorted((donor for donor in depths if len(depths[donor]) > 1), key=lambda donor: -len(depths[donor]))
         if not donors and len(depths) + len(controls) > 0:
             donors = sorted(depths, key=lambda donor: -len(depths[donor]))[:1] or [""]
         for rank, donor in enumerate(donors):
-            lines = [record for record in here if record["method"] == donor] + controls
+            lines = [record for record in here if record["method"] == donor]
+            # A donor of another depth has none of the base's controls, nor the base for its model from scratch.
+            alike = all(record["like_base"] for record in lines)
+            lines += controls if alike else []
             name = f"{ladder}-{donor}" if donor else ladder
-            figure = _panel(ladder, donor, lines, base, metric, domain)
+            figure = _panel(ladder, donor, lines, base if alike else None, metric, domain)
             made.append({"name": name, "ladder": ladder, "source": donor, "first": rank == 0, "figure": figure})
     return made
 
@@ -75,7 +80,9 @@ def _depths(records: Iterable[Record]) -> dict[str, set[int]]:
     return depths
 
 
-def _panel(ladder: str, donor: str, records: Sequence[Record], base: Record, metric: str, domain: tuple[float, float]) -> str:
+def _panel(
+    ladder: str, donor: str, records: Sequence[Record], base: Record | None, metric: str, domain: tuple[float, float]
+) -> str:
     depths = sorted({record["shallow_layers"] for record in records})
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in sorted(records, key=lambda record: (record["kind"], record["shallow_layers"])):
@@ -98,9 +105,11 @@ def _panel(ladder: str, donor: str, records: Sequence[Record], base: Record, met
         f"{LABELS[metric]}: {ladder} layers" + (f", A = {donor}" if donor else ""),
     )
     told = series.told(lines, metric, "n")
+    described = f"{frame.heading}, against their number: {told}"
+    if base is None:
+        return series.chart(frame, lines, None, f"{described}.")
     scratch = base["scores"][metric]
-    described = f"{frame.heading}, against their number: {told}; scratch {shown(scratch['mean'], metric)}."
-    return series.chart(frame, lines, ("scratch", scratch), described)
+    return series.chart(frame, lines, ("scratch", scratch), f"{described}; scratch {shown(scratch['mean'], metric)}.")
 
 
 def _pairs(transfers: Sequence[Record], ablations: Sequence[Record], metric: str, whole: int) -> dict[str, Any] | None:

@@ -12,6 +12,8 @@ from markupsafe import Markup, escape
 
 from translab.comparison import (
     body_section,
+    claim_evidence_figures,
+    claim_evidence_tables,
     figures,
     ladder_section,
     pretraining_section,
@@ -104,13 +106,16 @@ def html(page: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    styles = {name: (TEMPLATES / f"{name}.css").read_text(encoding="utf-8") for name in ("colours", "figure", "page")}
+    styles = {
+        name: (TEMPLATES / f"{name}.css").read_text(encoding="utf-8") for name in ("colours", "figure", "page", "evidence")
+    }
     environment.globals |= {
         "shown": shown,
         "interval": interval,
         "units": UNITS,
         "labels": LABELS,
         "better": BETTER,
+        "known": claim_evidence_tables.KNOWN,
         **probe_section.HELPERS,
     }
     environment.filters |= {"drawing": Markup, "code": _code}
@@ -122,13 +127,16 @@ def _code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped here
 
 
-def _claim_figures(record: Mapping[str, Any]) -> dict[str, str | None]:
-    chance = CHANCE if record["metric"] == "choice" else None
-    return {"figure": figures.claim_interval(record), "by_seed": probe_figures.by_seed(record, chance)}
+def _claim_figures(record: Mapping[str, Any]) -> dict[str, Any]:
+    parts = [
+        dict(part) | {"by_seed": probe_figures.by_seed(part, CHANCE if part["metric"] == "choice" else None)}
+        for part in record["parts"]
+    ]
+    return {"figure": figures.claim_interval(record), "parts": parts}
 
 
 def figure_files(page: Mapping[str, Any]) -> dict[str, str]:
-    """Every drawing of the page as a file."""
+    """Every drawing of the page as a file, but for those behind single claims, which show again what others show."""
     drawn = {f"claim-{record['name']}": record["figure"] for record in page["claims"] if record["figure"]}
     drawn |= {f"ablation-{card['file']}": card["figure"] for card in page["forests"]}
     drawn |= {f"ladder-{card['name']}": card["figure"] for card in page["ladder"]["panels"]}
@@ -140,6 +148,7 @@ def figure_files(page: Mapping[str, Any]) -> dict[str, str]:
     }
     drawn |= {f"distance-{card['name']}": card["figure"] for card in page["probes"]["distances"]}
     drawn |= {f"curves-{card['name']}": card["figure"] for card in page["curves"]}
+    drawn |= {f"heads-{card['name']}": card["figure"] for card in (page["heads"] or {}).get("figures", [])}
     drawn |= {f"attention-{card['index']}": card["figure"] for card in page["attention"]}
     return {f"{name}.svg": as_file(figure) for name, figure in drawn.items()}
 
@@ -212,7 +221,7 @@ def _attention(run: Run | None) -> list[dict[str, Any]]:
     cards = []
     for sentence in run.attention[:MAPS]:
         layers = sentence["weights"]
-        last = [[sum(column) / len(column) for column in zip(*rows, strict=True)] for rows in zip(*layers[-1], strict=True)]
+        last = claim_evidence_figures.mean_of_heads(layers[-1])
         heads = [
             figures.attention(sentence, weights, 7, False, f"layer {layer}, head {head}")
             for layer, in_layer in enumerate(layers, start=1)

@@ -75,7 +75,7 @@ def _records(
                 if part.startswith(test_set + PART)
                 for found in _of(evidence[part], name, metric, confidence)
             ],
-            "rates": _rates(grid.cells[name], test_set),
+            "rates": rates(grid.cells[name], test_set),
             "errors": errors(grid.cells[name], test_set),
         }
         record["at_chance"] = _at_chance(record)
@@ -107,7 +107,7 @@ def _items(cell: Cell, test_set: str) -> int:
     return int(figures["items"] if "items" in figures else figures["sentences"])
 
 
-def _rates(cell: Cell, test_set: str) -> dict[str, dict[str, Any]]:
+def rates(cell: Cell, test_set: str) -> dict[str, dict[str, Any]]:
     """Truncation and over-generation in percent of the sources where they can occur: mean over seeds, and each seed."""
     figures = [run.tests[test_set].figures for run in cell.runs.values()]
     return {rate: _percent([found[rate] for found in figures]) for rate in RATES if all(rate in found for found in figures)}
@@ -131,7 +131,7 @@ def _percent(shares: Sequence[float]) -> dict[str, Any]:
 def examples(grid: Grid) -> dict[str, list[dict[str, str | None]]]:
     """Probe's test set to the two items of its first twin."""
     return {
-        name: test.example
+        name: test.items[:2]
         for cell in grid.cells.values()
         for run in cell.runs.values()
         for name, test in run.tests.items()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from translab.comparison import bodies, intrinsic, sense_controls, transfers
-from translab.comparison.differences import comparable, differences, measured
+from translab.comparison.differences import comparable, differences, like_base, measured
 from translab.comparison.evidence import Evidence
 from translab.comparison.results import BASE, Cell, Grid, Run
 from translab.comparison.rounding import rounded
@@ -62,6 +62,7 @@ def model_records(
                 record["intrinsic"]["senses"] |= apart[name]
         else:
             record["updates_to_threshold"] = updates.get(name)
+            record["like_base"] = like_base(grid, cell)
         if stage == "ablate":
             record |= bodies.identity(cell, confidence)
         records.append(record)

@@ -14,14 +14,32 @@ from pathlib import Path
 from typing import Any
 
 from translab import files
-from translab.comparison import evidence as gathering
-from translab.comparison import page, probe_tables, probes, records, tables, transfers, wording
+from translab.comparison import (
+    claim_evidence,
+    claim_evidence_page,
+    claim_records,
+    components_section,
+    errata,
+    heads_section,
+    page,
+    probe_tables,
+    probes,
+    records,
+    summary,
+    tables,
+    transfers,
+    wording,
+)
+from translab.comparison.claim_evidence import Material
+from translab.comparison.claims import read_claims
 from translab.comparison.differences import paired
+from translab.comparison.evidence import primary
+from translab.comparison.gathering import Gathering
 from translab.comparison.results import BASE, Grid, read_grid
 from translab.comparison.rounding import LABELS
 from translab.comparison.sheets import Table
 from translab.comparison.testsets import TEST_SET, ResultsError
-from translab.comparison.verdicts import judge, read_claims
+from translab.comparison.verdicts import judge
 
 
 @dataclass(frozen=True)
@@ -66,12 +84,11 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
         raise ResultsError(f"params.yaml: variants has no `{BASE}`; every comparison needs it: add `{BASE}: {{}}` to variants.")
     grid = read_grid(names, values["sweep"]["seeds"], data)
     statistics = values["statistics"]
-    evidence = {
-        name: gathering.gather(grid, name, statistics["resamples"], statistics["seed"])
-        for name in dict.fromkeys([TEST_SET, *grid.test_sets])
-    }
-    verdicts = judge(checked, grid, evidence, values)
-    metric = gathering.primary(evidence[TEST_SET], [name for name, cell in grid.cells.items() if cell.stage != "pretrain"])
+    gathering = Gathering(grid, statistics["resamples"], statistics["seed"])
+    evidence = {name: gathering.evidence(name, len(grid.seeds)) for name in dict.fromkeys([TEST_SET, *grid.test_sets])}
+    alpha = 1 - statistics["confidence"]
+    verdicts = [claim_records.record(outcome, gathering, alpha) for outcome in judge(checked, gathering, values)]
+    metric = primary(evidence[TEST_SET], [name for name, cell in grid.cells.items() if cell.stage != "pretrain"])
     found = {
         file: records.model_records(grid, evidence[TEST_SET], stage, metric, values)
         for file, stage in (("ablations", "ablate"), ("transfer", "finetune"), ("pretraining", "pretrain"))
@@ -83,18 +100,37 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
             record["against_scratch"] = {"name": scratch[record["name"]], **against[record["name"]]}
     elsewhere = probes.probe_records(grid, evidence, statistics["confidence"])
     curves = records.curves(grid)
+    confidence = statistics["confidence"]
+    material = Material(gathering, statistics["resamples"], statistics["seed"])
+    behind = [claim_evidence.record(claim, material, confidence) for claim in verdicts]
+    heads = heads_section.records(grid, confidence)
+    components = components_section.records(grid, evidence[TEST_SET], metric, confidence)
+    for record in found["ablations"]:
+        record["heads"] = next((entry["layers"] for entry in heads if entry["name"] == record["name"]), None)
+        record["randomness"] = next((entry for entry in components if entry["name"] == record["name"]), None)
     contents = page.contents(grid, verdicts, found, elsewhere, metric, curves, values, files.read_json(data / "audit.json"))
+    contents |= {
+        "behind": claim_evidence_page.contents(behind, verdicts, material),
+        "heads": heads_section.contents(heads),
+        "components": components_section.contents(components),
+        "errata": errata.contents(),
+    }
     every_model = [*found["ablations"], *found["transfer"], *found["pretraining"]]
     return Report(
         json={
             "claims.json": verdicts,
             **{f"{file}.json": entries for file, entries in found.items()},
             "probes.json": elsewhere,
+            "evidence.json": behind,
             "metrics.json": records.metrics(every_model),
         },
         text={
+            "summary.md": summary.markdown(verdicts, grid.problems),
+            "evidence.md": claim_evidence_page.markdown(behind, verdicts),
             "claims.md": _claims_markdown(verdicts, grid),
-            "ablations.md": _models_markdown("Ablations", found["ablations"], metric, elsewhere) + _bodies_markdown(contents),
+            "ablations.md": _models_markdown("Ablations", found["ablations"], metric, elsewhere)
+            + _bodies_markdown(contents)
+            + _seeds_markdown(contents),
             "transfer.md": _models_markdown("Transfer", found["transfer"], metric, elsewhere) + _transfer_markdown(contents),
             "pretraining.md": _pretraining_markdown(found["pretraining"], contents),
             "probes.md": _probes_markdown(elsewhere, metric),
@@ -139,6 +175,12 @@ def _transfer_markdown(contents: Mapping[str, Any]) -> str:
 def _bodies_markdown(contents: Mapping[str, Any]) -> str:
     shown = contents["bodies"]
     return _sections([("Bodies", shown["table"]), ("Bodies by sentence length", shown["lengths"])]) if shown else ""
+
+
+def _seeds_markdown(contents: Mapping[str, Any]) -> str:
+    heads, components = contents["heads"], contents["components"]
+    sections = [("Diversity of heads", heads["diversity"].table()), ("Without one head", heads["removed"])] if heads else []
+    return _sections([*sections, *([("Sources of the variance between seeds", components)] if components else [])])
 
 
 def _pretraining_markdown(entries: Sequence[Mapping[str, Any]], contents: Mapping[str, Any]) -> str:

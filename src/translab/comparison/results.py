@@ -36,13 +36,27 @@ class Run:
     history: list[dict[str, float]]
     tests: dict[str, TestSet]
     attention: list[dict[str, Any]]
-    """Maps of the base's cross-attention; of no other model."""
+    """Maps of cross-attention; of each model's first seed alone."""
     memory: list[dict[str, Any]]
     """{distance, norm, sentences}: how strongly a type still moves the encoder's state so many types later; empty on task A."""
     intrinsic: dict[str, Any] | None
     """`intrinsic.json`: what a method of pretraining learned, measured on task A."""
     senses: list[dict[str, Any]]
     """`senses.parquet`: {form, sense, fold, x, y}, the vectors of one word in two dimensions."""
+    heads: dict[str, Any] | None = None
+    """`heads` of scores.json: what the model loses without each of its heads."""
+    uniform_loss: float | None = None
+    """Of a diverged run: the loss of guessing every target type alike, in nats."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why one run cannot be used."""
+
+    seed: int
+    sentence: str
+    diverged: bool = False
+    """Its training diverged, which a claim may take for its result."""
 
 
 @dataclass
@@ -53,8 +67,12 @@ class Cell:
     stage: str
     """`pretrain`, `ablate` or `finetune`."""
     runs: dict[int, Run] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    """Whatever keeps this model out of every comparison."""
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """Whatever keeps this model out of every comparison."""
+        return [fault.sentence for fault in self.faults]
 
     @property
     def first(self) -> Run | None:
@@ -101,20 +119,20 @@ def read_grid(names: Sequence[tuple[str, str]], seeds: Sequence[int], data: Path
     for cell in cells.values():
         for seed in seeds:
             try:
-                run = _read_run(cell.name, seed, data, shared)
+                run = _read_run(cell.name, seed, data, shared, first=seed == seeds[0])
             except ResultsError as error:
-                cell.problems.append(str(error))
+                cell.faults.append(Fault(seed, str(error)))
             else:
                 cell.runs[seed] = run
-                cell.problems.extend(_divergence(run))
-        cell.problems.extend(_unmeasured(cell))
+                cell.faults.extend(_divergence(run))
+        cell.faults.extend(_unmeasured(cell))
     for task in ("a", "b"):
         same = [cell for cell in cells.values() if (cell.stage == "pretrain") == (task == "a")]
         _name_other_test_sets(same)
     return Grid(cells, list(seeds))
 
 
-def _read_run(name: str, seed: int, data: Path, shared: Shared) -> Run:
+def _read_run(name: str, seed: int, data: Path, shared: Shared, first: bool) -> Run:
     evaluation, folder = data / "evaluations" / name / str(seed), data / "runs" / name / str(seed)
     for path in (folder / "config.json", folder / "metrics.json", folder / "history.csv", evaluation / "scores.json"):
         if not path.is_file():
@@ -124,18 +142,25 @@ def _read_run(name: str, seed: int, data: Path, shared: Shared) -> Run:
     attention, intrinsic, senses = (evaluation / file for file in ("attention.json", "intrinsic.json", "senses.parquet"))
     with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
         history = [{key: float(value) for key, value in row.items() if _is_number(value)} for row in csv.DictReader(file)]
+    metrics = files.read_json(folder / "metrics.json")
     return Run(
         name,
         seed,
         files.read_json(folder / "config.json"),
-        files.read_json(folder / "metrics.json"),
+        metrics,
         history,
         tests,
-        files.read_json(attention) if name == BASE and attention.is_file() else [],
+        files.read_json(attention) if first and attention.is_file() else [],
         scores.get("memory") or [],
         files.read_json(intrinsic) if intrinsic.is_file() else None,
         files.read_table(senses).to_pylist() if senses.is_file() else [],
+        scores.get("heads"),
+        None if metrics.get("diverged_at") is None else _uniform_loss(folder / "target.json"),
     )
+
+
+def _uniform_loss(vocabulary: Path) -> float:
+    return math.log(len(files.read_json(vocabulary)["model"]["vocab"]))
 
 
 def _read_tests(evaluation: Path, scores: Mapping[str, Any], where: str, shared: Shared) -> dict[str, TestSet]:
@@ -161,22 +186,25 @@ def _is_number(text: str | None) -> bool:
     return True
 
 
-def _divergence(run: Run) -> Iterator[str]:
-    loss = run.metrics["best_valid_loss"]
-    if not run.metrics["updates"]:
-        return  # what is not trained, such as a control that predicts nothing, cannot diverge
-    if loss is None or not math.isfinite(loss):
-        yield f"{run.name}, seed {run.seed}: training diverged (its best validation loss is {loss}); lower the learning rate."
+def _divergence(run: Run) -> Iterator[Fault]:
+    loss, step = run.metrics["best_valid_loss"], run.metrics.get("diverged_at")
+    where = f"{run.name}, seed {run.seed}"
+    if step is not None:
+        yield Fault(run.seed, f"{where}: training diverged at update {step}; lower the learning rate.", diverged=True)
+    elif run.metrics["updates"] and (loss is None or not math.isfinite(loss)):
+        # What is not trained, such as a control that predicts nothing, has no loss to look at.
+        yield Fault(run.seed, f"{where}: there is no best validation loss (it is {loss}); train it again with `make repro`.")
 
 
-def _unmeasured(cell: Cell) -> Iterator[str]:
+def _unmeasured(cell: Cell) -> Iterator[Fault]:
     """Seeds without intrinsic measures beside seeds that have them."""
     having = [seed for seed, run in cell.runs.items() if run.intrinsic is not None]
     for seed in cell.runs:
         if having and seed not in having:
-            yield (
+            yield Fault(
+                seed,
                 f"{cell.name}, seed {seed}: there is no intrinsic.json although seed {having[0]} has one; "
-                f"measure it again with `dvc repro`."
+                f"measure it again with `dvc repro`.",
             )
 
 
@@ -190,7 +218,10 @@ def _name_other_test_sets(cells: Sequence[Cell]) -> None:
         (usual, count), *_ = Counter(run.tests[test_set].digest for _, run in having).most_common()
         for cell, run in having:
             if run.tests[test_set].digest != usual:
-                cell.problems.append(
-                    f"{run.name}, seed {run.seed}: the sources, references or metrics of test set `{test_set}` differ from "
-                    f"those of {count} other runs; evaluate it again with `dvc repro`."
+                cell.faults.append(
+                    Fault(
+                        run.seed,
+                        f"{run.name}, seed {run.seed}: the sources, references or metrics of test set `{test_set}` differ from "
+                        f"those of {count} other runs; evaluate it again with `dvc repro`.",
+                    )
                 )

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import math
 
-UNITS = {
-    "acceptance": "points of acceptance",
-    "choice": "points of forced choice",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "ter": "TER",
-    "exact": "points of exact match",
-    "loss": "nats",
-}
+from translab.comparison.metrics import METRICS
+
+UNITS = {name: metric.unit for name, metric in METRICS.items()}
 """What a difference in a metric is called."""
 
-LABELS = {
-    "acceptance": "accepted %",
-    "choice": "forced choice %",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "ter": "TER",
-    "exact": "exact match %",
-    "loss": "loss",
-}
+LABELS = {name: metric.label for name, metric in METRICS.items()}
 """What a metric is called."""
 
-BETTER = {"acceptance": 1, "choice": 1, "bleu": 1, "chrf": 1, "ter": -1, "exact": 1, "loss": -1, "auc": 1}
-"""The sign of an improvement."""
+BETTER = {name: metric.better for name, metric in METRICS.items()}
+"""The sign of an improvement; 0 where neither side is better."""
 
-DIGITS = {
-    "acceptance": 1,
-    "choice": 1,
-    "bleu": 2,
-    "chrf": 2,
-    "ter": 2,
-    "exact": 2,
-    "loss": 3,
+DIGITS = {name: metric.digits for name, metric in METRICS.items()} | {
     "p": 4,
     "ratio": 3,
     "percent": 1,
     "perplexity": 2,
     "bits": 3,
-    "auc": 3,
-    "cosine": 3,
-    "updates": 0,
+    "nats": 3,
 }
 """Decimal places of each quantity."""
 

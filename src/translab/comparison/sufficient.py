@@ -14,6 +14,9 @@ Shapes: M sentences, K counts of a metric, R resamples. Counts are [M, K], their
     exact       (2)  1 if the hypothesis equals the reference, 1
     acceptance  (2)  1 if the hypothesis is one of the source's translations, 1
     choice      (2)  1 if the right translation is more probable than the wrong one (1/2 if equally so), 1
+    rare        (2)  rare types of the reference that were found, all of them
+
+A form with two senses is a unit as well: its AUC or cosine, 1, whose mean is the score.
 """
 
 from __future__ import annotations
@@ -26,10 +29,15 @@ from numpy.typing import NDArray
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from translab.comparison.metrics import METRICS, SENSES
+
 Array = NDArray[np.float64]
 
-COUNTS = {"bleu": 10, "chrf": 18, "ter": 2, "exact": 2, "acceptance": 2, "choice": 2}
+COUNTS = {"bleu": 10, "chrf": 18, "ter": 2, "exact": 2, "acceptance": 2, "choice": 2, "rare": 2}
 """How many counts a sentence has, for each metric that can be resampled."""
+
+MEANS = frozenset(name for name, metric in METRICS.items() if SENSES in metric.where)
+"""Metrics that are the mean of a value of each unit, in no percent."""
 
 CHUNK = 512
 """Resamples drawn at a time: bounds memory to CHUNK x sentences numbers."""
@@ -56,7 +64,27 @@ def scores(metric: str, sums: Array) -> Array:
         return _bleu(sums)
     if metric == "chrf":
         return _chrf(sums)
+    if metric in MEANS:
+        mean: Array = sums[..., 0] / sums[..., 1]
+        return mean
     return _ratio(sums)
+
+
+def floor(metric: str, counts: Array) -> Array:
+    """The counts of a model that knows nothing, given those of another on the same sentences: [M, K] to [M, K].
+
+    It writes nothing, and of two translations it takes neither for more probable.
+    """
+    lowest = np.zeros_like(counts)
+    if metric == "bleu":
+        lowest[:, 1] = counts[:, 1]
+    elif metric == "chrf":
+        lowest[:, 1::3] = counts[:, 1::3]
+    else:
+        lowest[:, 1] = counts[:, 1]
+        # Every word of the reference is missing: an edit each.
+        lowest[:, 0] = {"ter": 1.0, "choice": 0.5}.get(metric, 0.0) * counts[:, 1]
+    return lowest
 
 
 def resamples(counts: Array, number: int, seed: int) -> Iterator[Array]:

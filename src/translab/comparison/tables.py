@@ -31,10 +31,10 @@ def claims(records: Sequence[Mapping[str, Any]]) -> Table:
             "effect": [shown(record["effect"], record["metric"], sign=True) for record in records],
             "interval": [interval(record["interval"], record["metric"], sign=True) for record in records],
             "metric": [_measured(record) for record in records],
-            "p (Holm)": [shown(record["p_adjusted"], "p") for record in records],
+            "p (adjusted)": [shown(record["p_adjusted"], "p") for record in records],
             "detectable": [shown(record["minimum_detectable_effect"], record["metric"]) for record in records],
         },
-        ["effect", "interval", "p (Holm)", "detectable"],
+        ["effect", "interval", "p (adjusted)", "detectable"],
     )
 
 

@@ -9,8 +9,8 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class TestSet:
     """Metric to sufficient statistics [M, K]; M is sentences, or twins of a probe."""
     figures: dict[str, Any]
     """What `scores.json` says about this test set."""
+    errors: list[str | None] = field(default_factory=list)
+    """Kind of error of each translation, None where it is accepted; empty where no grammar names errors."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -81,15 +83,19 @@ def read_test_sets(table: pa.Table, figures: Mapping[str, Any], where: str, shar
         sources, references, told = shared.made(test_set, texts, lambda texts=texts: _texts(texts))  # type: ignore[misc]
         counts = {metric: _counts(rows, metric) for metric in COLUMNS}
         counts["exact"] = _share(rows["exact"])
+        errors: list[str | None] = []
         stored = {metric: values[metric]["score"] for metric in ("chrf", "ter")}
         stored["bleu"] = next(iter(values["bleu"].values()))["score"]
         if "acceptance" in values:
             counts["acceptance"] = _share(rows["accepted"])
             stored["acceptance"] = 100 * values["acceptance"]
-            _check_errors(rows["error"], values.get("errors", {}), here)
+            errors = rows["error"].to_pylist()
+            _check_errors(errors, values.get("errors", {}), here)
+        if "rare_all" in rows.column_names:
+            counts["rare"] = np.stack([numbers(rows["rare_found"]), numbers(rows["rare_all"])], axis=1)
         check_scores(counts, stored, "sentences'", here)
         hypotheses = rows["hypothesis"].to_pylist()
-        yield test_set, TestSet(digest(told, sorted(counts)), sources, references, hypotheses, counts, values)
+        yield test_set, TestSet(digest(told, sorted(counts)), sources, references, hypotheses, counts, values, errors)
 
 
 def _texts(texts: pa.Table) -> tuple[list[str], list[str], str]:
@@ -116,8 +122,8 @@ def check_scores(counts: Mapping[str, Array], stored: Mapping[str, float], whose
             )
 
 
-def _check_errors(column: pa.ChunkedArray, stored: Mapping[str, int], where: str) -> None:
-    made = Counter(kind for kind in column.to_pylist() if kind is not None)
+def _check_errors(errors: Sequence[str | None], stored: Mapping[str, int], where: str) -> None:
+    made = Counter(kind for kind in errors if kind is not None)
     if made != Counter(stored):
         raise ResultsError(
             f"{where}: the sentences have errors {dict(sorted(made.items()))}, scores.json has {dict(sorted(stored.items()))}; "

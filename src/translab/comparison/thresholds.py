@@ -14,14 +14,46 @@ a mean of best losses, so seeds of the base lie on both sides of it, and the bas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from translab.comparison.results import BASE, Grid
+from translab.comparison.results import BASE, Grid, Run
 from translab.comparison.rounding import interval, rounded, shown
 from translab.comparison.statistics import MINIMUM_SEEDS, effect, run_variances
+from translab.comparison.sufficient import Array
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When one run reached the threshold: one of the three is known."""
+
+    update: float | None
+    early: float | None
+    """It was there at its first validation, after so many updates."""
+    late: int | None
+    """It was not there after its last update."""
+
+
+def arrivals(grid: Grid) -> tuple[float, dict[str, list[Arrival]]] | None:
+    """The threshold, and the arrivals of every usable model of task B, one a seed; None where the base cannot be used."""
+    base = grid.cells[BASE]
+    losses = [run.metrics["best_valid_loss"] for run in base.runs.values()]
+    if base.problems or not losses or None in losses:
+        return None
+    threshold = float(np.mean(losses))
+    return threshold, {
+        name: [_arrival(run, threshold) for run in cell.runs.values()]
+        for name, cell in grid.cells.items()
+        if cell.stage != "pretrain" and cell.runs and not cell.problems
+    }
+
+
+def _arrival(run: Run, threshold: float) -> Arrival:
+    update, early = crossing(run.history, threshold), _first(run.history, threshold)
+    return Arrival(update, early, int(run.metrics["updates"]) if update is None and early is None else None)
 
 
 def updates_to_threshold(grid: Grid, confidence: float) -> dict[str, dict[str, Any]]:
@@ -35,40 +67,53 @@ def updates_to_threshold(grid: Grid, confidence: float) -> dict[str, dict[str, A
         grid: all results.
         confidence: level of the intervals.
     """
-    base = grid.cells[BASE]
-    if base.problems or not base.runs:
+    found = arrivals(grid)
+    if found is None:
         return {}
-    threshold = float(np.mean([run.metrics["best_valid_loss"] for run in base.runs.values()]))
-    cells = {name: cell for name, cell in grid.cells.items() if cell.stage != "pretrain" and cell.runs and not cell.problems}
-    found = {name: [crossing(run.history, threshold) for run in cell.runs.values()] for name, cell in cells.items()}
-    first = {name: [_first(run.history, threshold) for run in cell.runs.values()] for name, cell in cells.items()}
-    whole = {name: np.array(raw, dtype=np.float64) for name, raw in found.items() if None not in raw}
+    threshold, by_name = found
+    whole = {name: times for name, runs in by_name.items() if (times := _times(runs)) is not None}
     variances = run_variances(whole)
     records = {}
-    for name, raw in found.items():
-        early = [update for update in first[name] if update is not None]
-        late = [
-            int(run.metrics["updates"])
-            for run, update, at_once in zip(cells[name].runs.values(), raw, first[name], strict=True)
-            if update is None and at_once is None
-        ]
+    for name, runs in by_name.items():
+        early = [run.early for run in runs if run.early is not None]
+        late = [run.late for run in runs if run.late is not None]
         record: dict[str, Any] = {
             "threshold": rounded(threshold, "loss"),
             "mean": rounded(float(whole[name].mean()), "updates") if name in whole else None,
             "interval": None,
-            "reached": len(raw) - len(late),
-            "seeds": len(raw),
+            "reached": len(runs) - len(late),
+            "seeds": len(runs),
             "early": len(early),
             "within": rounded(max(early), "updates") if early else None,
             "late": len(late),
             "beyond": min(late, default=None),
-            "raw": [rounded(update, "updates") for update in raw],
+            "raw": [rounded(run.update, "updates") for run in runs],
         }
-        if name in whole and len(raw) >= MINIMUM_SEEDS:
+        if name in whole and len(runs) >= MINIMUM_SEEDS:
             low, high = effect({name: 1}, whole, variances, None, 0).interval(confidence)
             record["interval"] = [rounded(max(low, 0.0), "updates"), rounded(high, "updates")]
         records[name] = record
     return records
+
+
+def _times(runs: Sequence[Arrival]) -> Array | None:
+    """The updates of all seeds; None where one is censored."""
+    times = [run.update for run in runs if run.update is not None]
+    return np.array(times) if len(times) == len(runs) else None
+
+
+def bounded(runs: Sequence[Arrival], later_is_against: bool) -> list[float] | None:
+    """The updates of all seeds, a censored one at its bound; None where a bound would speak for the claim.
+
+    Args:
+        runs: one a seed.
+        later_is_against: whether more updates of this model speak against the claim. One that arrived early came no later than
+            its bound, one that never arrived no sooner.
+    """
+    ends = [run.early if later_is_against else run.late for run in runs]
+    times = [run.update if run.update is not None else end for run, end in zip(runs, ends, strict=True)]
+    known = [float(time) for time in times if time is not None]
+    return known if len(known) == len(times) else None
 
 
 def crossing(history: Sequence[Mapping[str, float]], threshold: float) -> float | None:

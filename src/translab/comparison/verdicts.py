@@ -1,119 +1,187 @@
 """What the evidence says about each claim: supported, refuted, equivalent, inconclusive, not decidable or not run.
 
-    superior     supported / refuted if the contrast differs from 0, by its sign; else equivalent if it lies within the margin
-    no-worse     supported / refuted if the contrast lies above / below minus the margin
-    equivalent   supported if the contrast lies within the margin, refuted if it lies beyond it
-    all          inconclusive if neither can be said; not decidable with too few seeds or with a run that cannot be used;
-                 not run if the claim names a run outside the grid
+    supported       every part holds (intersection-union test: the largest p value of the parts counts; Berger 1982)
+    refuted         the opposite of some part holds (the smallest p value counts, after Holm over the parts)
+    equivalent      neither, and every difference that is claimed lies within its margin
+    inconclusive    none of these can be said
+    not decidable   too few seeds, or a run that cannot be used
+    not run         the claim names a run outside the grid
 
-"Differs" is said at the level of `statistics.confidence`, after Holm's adjustment over the claims of the same family that were
-tested. Signs are turned so that better is above 0 (a lower TER or loss is better); reported effects keep the metric's own sign.
+A claim is decided at its looks: with exactly the first so many seeds of the grid, and the first look that decides it stands.
+"Holds" is said at the level of `statistics.confidence`, of which each look spends its share (looks.py), after Holm's adjustment
+over the claims of the same family that were tested (parts.py says what each part's p values are).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 from translab.comparison import transfers
-from translab.comparison.evidence import Evidence
+from translab.comparison.gathering import Gathering
+from translab.comparison.looks import nominal, sequential
+from translab.comparison.parts import Measured, measure
 from translab.comparison.results import Grid
-from translab.comparison.rounding import BETTER, rounded
-from translab.comparison.statistics import MINIMUM_SEEDS, Effect, holm
-from translab.comparison.wording import explain
-from translab.config import Claim, ConfigError, check, nearest
+from translab.comparison.statistics import holm
+from translab.config import Claim, nearest
 
 VERDICTS = ("supported", "refuted", "equivalent", "inconclusive", "not decidable", "not run")
-
-
-def read_claims(entries: Any, where: str) -> list[Claim]:
-    """Check the entries of `claims.yaml`.
-
-    Args:
-        entries: plain values as read from YAML.
-        where: the file's name, for messages.
-
-    Raises:
-        ConfigError: if the entries are not a list, an entry is not a claim, or a name is used twice.
-    """
-    if not isinstance(entries, list):
-        raise ConfigError(
-            f"{where}: found {type(entries).__name__}; allowed is a list of claims, each beginning with `- name:`."
-        )
-    claims: list[Claim] = []
-    for number, entry in enumerate(entries, start=1):
-        name = entry.get("name") if isinstance(entry, Mapping) else None
-        claim = check(Claim, entry, f"{where}: {name or f'entry {number}'}")
-        if claim.name in {known.name for known in claims}:
-            raise ConfigError(f"{where}: two claims are called `{claim.name}`; give one of them another name.")
-        claims.append(claim)
-    return claims
+DECIDED = VERDICTS[:3]
 
 
 @dataclass(frozen=True)
-class _Tested:
-    """A claim and its evidence, if there is any."""
+class Outcome:
+    """What is known of a claim at one look."""
 
     claim: Claim
-    evidence: Evidence | None
-    effect: Effect | None
-    p: float | None
-    verdict: str | None
-    """Set where nothing can be tested."""
-    reason: str | None
+    seeds: int
+    """How many of the grid's seeds are used: those of the look, or all where they are too few for the first."""
+    measured: Sequence[Measured]
+    verdict: str
+    reason: str | None = None
+    chosen: Mapping[str, str] | None = None
+    """The best of each name in `best_of`."""
+    p_adjusted: float | None = None
+    factor: float = 1.0
+    """By how much the family's adjustment multiplies a p value."""
+    family: int = 1
+    """How many claims of the family were tested."""
+
+    @property
+    def p_for(self) -> float:
+        """Small when every part holds."""
+        return max(part.p_for for part in self.measured)
+
+    @property
+    def p_against(self) -> float:
+        """Small when the opposite of some part holds."""
+        return min(holm([part.p_against for part in self.measured]))
+
+    @property
+    def p_within(self) -> float:
+        """Small when no difference that is claimed is one that matters."""
+        return max((p for part in self.measured if (p := part.p_within) is not None), default=1.0)
+
+    @property
+    def p(self) -> float | None:
+        """The p value of the side that has more for it; None where nothing was tested."""
+        return None if self.verdict in ("not decidable", "not run") else min(self.p_for, self.p_against)
 
 
-def judge(
-    claims: Sequence[Claim], grid: Grid, evidence: Mapping[str, Sequence[Evidence]], values: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """A verdict for each claim, with its numbers rounded: the records of `reports/claims.json`.
+def judge(claims: Sequence[Claim], gathering: Gathering, values: Mapping[str, Any]) -> list[Outcome]:
+    """A verdict for each claim, in their order.
 
     Args:
         claims: checked claims.
-        grid: all results.
-        evidence: test set to the evidence on it.
+        gathering: all results.
         values: what the stage declares: `statistics`, `sweep`, `variants`, `methods`, `surgeries`.
     """
     alpha = 1 - values["statistics"]["confidence"]
-    tested = [_test(claim, grid, evidence.get(claim.test_set, []), values) for claim in claims]
-    adjusted: dict[str, float] = {}
-    sizes: dict[str, int] = {}
-    for family in {claim.family for claim in claims}:
-        members = [(item.claim.name, item.p) for item in tested if item.claim.family == family and item.p is not None]
-        adjusted.update(zip((name for name, _ in members), holm([p for _, p in members]), strict=True))
-        sizes[family] = max(1, len(members))
-    return [_record(item, adjusted.get(item.claim.name), sizes[item.claim.family], alpha, grid) for item in tested]
+    families: dict[str, list[Claim]] = {}
+    for claim in claims:
+        families.setdefault(claim.family, []).append(claim)
+    found = {name: outcome for family in families.values() for name, outcome in _family(family, gathering, values, alpha)}
+    return [found[claim.name] for claim in claims]
 
 
-def _test(claim: Claim, grid: Grid, evidence: Sequence[Evidence], values: Mapping[str, Any]) -> _Tested:
-    absent = [name for name in claim.contrast if name not in grid.cells]
-    if absent:
-        return _Tested(claim, None, None, None, "not run", " ".join(_how_to_run(name, grid, values) for name in absent))
-    problems = [problem for name in claim.contrast for problem in grid.cells[name].problems]
-    if problems:
-        return _Tested(claim, None, None, None, "not decidable", " ".join(problems))
-    for piece in evidence:
-        measured = piece.measurements.get(claim.metric, {})
-        if all(name in measured for name in claim.contrast):
-            found = piece.effect(claim.contrast, claim.metric)
-            if found is None:
-                reason = f"{len(grid.seeds)} of at least {MINIMUM_SEEDS} seeds; add seeds to `sweep.seeds` in params.yaml."
-                return _Tested(claim, piece, None, None, "not decidable", reason)
-            return _Tested(claim, piece, found, _p(claim, _turned(claim, found)), None, None)
-    if not any(claim.metric in piece.measurements for piece in evidence):
-        reason = (
-            f"no model has {claim.metric} on test set `{claim.test_set}`; acceptance, forced choice and probes come with the "
-            "phrasebook alone, on other corpora state the claim with bleu and test."
-        )
-        return _Tested(claim, None, None, None, "not decidable", reason)
-    names = " and ".join(f"`{name}`" for name in claim.contrast)
-    reason = f"{names} have no {claim.metric} on the same sentences of test set `{claim.test_set}`; compare models of one task."
-    return _Tested(claim, None, None, None, "not decidable", reason)
+def _family(
+    claims: Sequence[Claim], gathering: Gathering, values: Mapping[str, Any], alpha: float
+) -> list[tuple[str, Outcome]]:
+    looks, available = claims[0].looks, len(gathering.grid.seeds)
+    latest = {claim.name: _at(claim, gathering, available, values) for claim in claims if available < looks[0]}
+    for look in (look for look in looks if look <= available):
+        closed = [outcome for outcome in latest.values() if outcome.verdict in DECIDED]
+        now = [
+            _at(claim, gathering, look, values)
+            for claim in claims
+            if claim.name not in latest or latest[claim.name].verdict not in DECIDED
+        ]
+        tested = [outcome for outcome in now if outcome.p is not None]
+        # What was decided before stays in the family: as rejected, or as never to be rejected.
+        before = [float(outcome.verdict == "equivalent") for outcome in closed]
+        own = [sequential(outcome.p or 0.0, looks, look) for outcome in tested]
+        adjusted = holm([*before, *own])[len(before) :]
+        latest |= {outcome.claim.name: outcome for outcome in now}
+        for outcome, p, p_adjusted in zip(tested, own, adjusted, strict=True):
+            decided = replace(
+                outcome, p_adjusted=p_adjusted, factor=round(p_adjusted / p, 9) if p else 1.0, family=len(before) + len(tested)
+            )
+            latest[outcome.claim.name] = replace(decided, verdict=decide(decided, alpha))
+    return list(latest.items())
 
 
-def _how_to_run(name: str, grid: Grid, values: Mapping[str, Any]) -> str:
-    """What to change so that a run outside the grid is trained."""
+def _at(claim: Claim, gathering: Gathering, seeds: int, values: Mapping[str, Any]) -> Outcome:
+    outcomes = claim.divergence == "outcome"
+    grid = gathering.at(seeds, outcomes)
+    if absent := [name for name in claim.runs if name not in grid.cells]:
+        return Outcome(claim, seeds, [], "not run", _how_to_run(claim, absent, grid, values))
+    if problems := [problem for name in claim.runs for problem in grid.cells[name].problems]:
+        return Outcome(claim, seeds, [], "not decidable", " ".join(problems))
+    chosen = {name: _best(runs, grid) for name, runs in (claim.best_of or {}).items()}
+    measured = []
+    for part in claim.parts:
+        contrast = {chosen.get(name, name): weight for name, weight in part.contrast.items()}
+        measured.append(measure(part, contrast, gathering, seeds, outcomes))
+    reasons = list(dict.fromkeys(part.reason for part in measured if part.reason is not None))
+    if seeds < claim.looks[0]:
+        reasons.append(f"needs {claim.looks[0]} seeds, found {seeds}; add seeds to `sweep.seeds` in params.yaml.")
+    if reasons:
+        return Outcome(claim, seeds, measured, "not decidable", " ".join(reasons), chosen)
+    return Outcome(claim, seeds, measured, "inconclusive", None, chosen)
+
+
+def _best(runs: Sequence[str], grid: Grid) -> str:
+    """The one with the lowest mean validation loss; one that diverged is none of the best."""
+
+    def loss(name: str) -> float:
+        metrics = [run.metrics for run in grid.cells[name].runs.values()]
+        if any(found.get("diverged_at") is not None for found in metrics):
+            return float("inf")
+        return fmean(found["best_valid_loss"] for found in metrics)
+
+    return min(runs, key=loss)
+
+
+def decide(outcome: Outcome, alpha: float, measured: Measured | None = None) -> str:
+    """The verdict on a claim that was tested, or on one of its parts.
+
+    Args:
+        outcome: of the claim, with its family's factor.
+        alpha: level of the tests.
+        measured: the part; None for the whole claim.
+    """
+    found = measured or outcome
+    if _small(outcome, found.p_for, alpha, outcome.factor):
+        return "supported"
+    if _small(outcome, found.p_against, alpha, outcome.factor):
+        return "refuted"
+    within = found.p_within
+    return "equivalent" if within is not None and _small(outcome, within, alpha, 1.0) else "inconclusive"
+
+
+def is_negligible(outcome: Outcome, alpha: float, measured: Measured | None = None) -> bool:
+    """Whether a claim (or a part of it) that was decided is about differences that do not matter."""
+    within = (measured or outcome).p_within
+    return within is not None and _small(outcome, within, alpha, 1.0)
+
+
+def _small(outcome: Outcome, p: float, alpha: float, factor: float) -> bool:
+    """Whether `factor` times the sequential p value is below `alpha`, said without turning p round."""
+    looks = outcome.claim.looks
+    return p < nominal(alpha / factor, looks)[looks.index(outcome.seeds)]
+
+
+def _how_to_run(claim: Claim, absent: Sequence[str], grid: Grid, values: Mapping[str, Any]) -> str:
+    """What to do so that runs outside the grid are trained."""
+    if claim.recipe is not None:
+        names = " and ".join(f"`{name}`" for name in absent)
+        return f"{names} {'is' if len(absent) == 1 else 'are'} outside the grid: run `make repro RECIPE={claim.recipe}`."
+    return " ".join(_how_to_add(name, grid, values) for name in absent)
+
+
+def _how_to_add(name: str, grid: Grid, values: Mapping[str, Any]) -> str:
     found = transfers.parts(name)
     if found and not name.startswith("with-"):
         return f"`{name}` is outside the grid: {transfers.how_to_ask(found, values)}"
@@ -121,72 +189,3 @@ def _how_to_run(name: str, grid: Grid, values: Mapping[str, Any]) -> str:
     families = {known.partition("-")[0] for known in grid.cells}
     hint = "" if name.partition("-")[0] in families else nearest(name, list(grid.cells))
     return f"`{name}` is outside the grid: add it to `variants` in params.yaml, then run `make repro`.{hint}"
-
-
-def _turned(claim: Claim, effect: Effect) -> Effect:
-    return effect if BETTER[claim.metric] > 0 else effect.mirrored()
-
-
-def _p(claim: Claim, effect: Effect) -> float:
-    """The p value that decides the claim; for an equivalence, the smaller of that of lying within and that of lying beyond."""
-    if claim.kind == "superior":
-        return effect.p()
-    if claim.kind == "no-worse":
-        return effect.p(-claim.margin)
-    return min(effect.p_equivalent(claim.margin), _p_beyond(effect, claim.margin))
-
-
-def _p_beyond(effect: Effect, margin: float) -> float:
-    return min(1.0, 2 * min(effect.p_above(margin), effect.p_below(-margin)))
-
-
-def _decide(claim: Claim, effect: Effect, p_adjusted: float, alpha: float) -> str:
-    if p_adjusted < alpha:
-        if claim.kind == "superior":
-            true = effect.estimate > 0
-        elif claim.kind == "no-worse":
-            true = effect.estimate > -claim.margin
-        else:
-            true = effect.p_equivalent(claim.margin) < _p_beyond(effect, claim.margin)
-        return "supported" if true else "refuted"
-    if claim.kind == "superior" and effect.p_equivalent(claim.margin) < alpha:
-        return "equivalent"
-    return "inconclusive"
-
-
-def _record(item: _Tested, p_adjusted: float | None, family_size: int, alpha: float, grid: Grid) -> dict[str, Any]:
-    claim, found, metric = item.claim, item.effect, item.claim.metric
-    verdict = item.verdict
-    if found is not None and p_adjusted is not None:
-        verdict = _decide(claim, _turned(claim, found), p_adjusted, alpha)
-    differs = claim.kind == "superior" and verdict in ("supported", "refuted")
-    negligible = differs and found is not None and found.p_equivalent(claim.margin) < alpha
-    record: dict[str, Any] = {
-        "name": claim.name,
-        "statement": claim.statement,
-        "source": claim.source,
-        "verdict": verdict,
-        "effect": rounded(item.evidence.estimate(claim.contrast, metric), metric) if item.evidence else None,
-        "interval": [rounded(bound, metric) for bound in found.interval(1 - alpha)] if found else None,
-        "p": rounded(item.p, "p"),
-        "p_adjusted": rounded(p_adjusted, "p"),
-        "minimum_detectable_effect": rounded(found.minimum_detectable(alpha / family_size), metric) if found else None,
-        "seeds_needed": found.seeds_needed(claim.margin, alpha / family_size) if found else None,
-        "negligible": negligible,
-        "confidence": round(1 - alpha, 4),
-        "seeds": grid.seeds,
-        "sentences": item.evidence.sentences if item.evidence else None,
-        "runs": claim.contrast,
-        "raw": {
-            name: [rounded(score, metric) for score in item.evidence.measurements[metric][name].raw] for name in claim.contrast
-        }
-        if item.evidence
-        else None,
-        "kind": claim.kind,
-        "metric": metric,
-        "test_set": claim.test_set,
-        "margin": claim.margin,
-        "family": claim.family,
-        "reason": item.reason,
-    }
-    return record | {"explanation": explain(record)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from translab.comparison.rounding import BETTER, UNITS, interval, shown
+from translab.comparison.metrics import METRICS
+from translab.comparison.rounding import UNITS, interval, shown
 
 PROBES = {
     "word-order": "Who did it to whom, when word order alone says so: both orders of two names or nouns.",
@@ -46,53 +47,114 @@ COMPARED = (
 
 
 def explain(record: Mapping[str, Any]) -> str:
-    """One or two sentences that say what a claim's verdict means.
+    """A few sentences that say what a claim's verdict means.
 
     Args:
         record: a record of `reports/claims.json`.
     """
-    verdict, metric = record["verdict"], record["metric"]
-    if verdict == "not run":
+    if record["verdict"] == "not run":
         return str(record["reason"])
-    if verdict == "not decidable":
-        seen = f" What was seen: {_difference(record)}." if record["effect"] is not None else ""
-        return f"{record['reason']}{seen}"
-    percent = f"{100 * record['confidence']:g}\N{NO-BREAK SPACE}%"
-    margin = f"{record['margin']:g} {UNITS[metric]}"
-    size = f"{_difference(record)} ({percent} interval {interval(record['interval'], metric, sign=True)})"
+    if record["verdict"] == "not decidable":
+        seen = [_difference(part) for part in record["parts"] if part["effect"] is not None]
+        sentences = [str(record["reason"]), *([f"What was seen: {'; '.join(seen)}."] if seen else [])]
+    elif len(record["parts"]) == 1:
+        sentences = [_single(record)]
+    else:
+        sentences = [_joint(record)]
+    return " ".join([*sentences, *_remarks(record)])
+
+
+def _single(record: Mapping[str, Any]) -> str:
+    verdict = record["verdict"]
+    margin = _margin(record)
+    size = f"{_difference(record)} ({_interval(record, record)})"
     if verdict == "equivalent":
         return f"No difference that matters: {size}, within the margin of {margin}."
     if verdict == "inconclusive":
         return f"Cannot be said yet: {size}. {_alone(record)}{_power(record, margin)}"
-    if record["kind"] == "superior":
+    yes = "Yes" if verdict == "supported" else "No"
+    if record["kind"] in ("superior", "trend"):
         small = f" It is smaller than the margin of {margin}: real, but negligible." if record["negligible"] else ""
         return f"{'Yes' if verdict == 'supported' else 'No, the opposite'}: {size}.{small}"
     if record["kind"] == "no-worse":
         word = "not worse by" if verdict == "supported" else "worse by more than"
-        return f"{'Yes' if verdict == 'supported' else 'No'}: {word} the margin of {margin}; {size}."
-    word = "within" if verdict == "supported" else "beyond"
-    return f"{'Yes' if verdict == 'supported' else 'No'}: {size}, {word} the margin of {margin}."
+        return f"{yes}: {word} the margin of {margin}; {size}."
+    return f"{yes}: {size}, {'within' if verdict == 'supported' else 'beyond'} the margin of {margin}."
 
 
-def _difference(record: Mapping[str, Any]) -> str:
+LEADS = {
+    "supported": "Yes, every part holds",
+    "refuted": "No, the opposite of a part holds",
+    "equivalent": "No difference that matters",
+    "inconclusive": "Cannot be said yet, since not every part holds",
+}
+"""How the explanation of a claim of several parts begins."""
+
+
+def _joint(record: Mapping[str, Any]) -> str:
+    parts = [
+        f"({number}) {part['verdict']}: {_difference(part)} ({_interval(part, record)}; margin {_margin(part)})"
+        for number, part in enumerate(record["parts"], start=1)
+    ]
+    power = f" {_power(record, _margin(record))}" if record["verdict"] == "inconclusive" else ""
+    return f"{LEADS[record['verdict']]}. {'; '.join(parts)}.{power}"
+
+
+def _remarks(record: Mapping[str, Any]) -> list[str]:
+    """What else a reader must know of how the verdict came about."""
+    found = [f"The best of {name} is {run}." for name, run in record["chosen"].items()]
+    against = [step for part in record["parts"] for step in part["against"]]
+    if against:
+        found.append(f"Steps that go the other way: {', '.join(against)}.")
+    if any(part["bounded"] for part in record["parts"]):
+        found.append("Runs of which only a bound is known count with it, since it speaks against the claim.")
+    if record["diverged"]:
+        found.append(f"Diverged, and counted with the lowest score there is: {', '.join(record['diverged'])}.")
+    if record["unused_seeds"]:
+        unused = ", ".join(str(seed) for seed in record["unused_seeds"])
+        found.append(f"Decided with the first {len(record['seeds'])} seeds, as declared; not used: {unused}.")
+    later = [look for look in record["looks"] if look > len(record["seeds"])]
+    if record["verdict"] == "inconclusive" and later:
+        found.append(f"The next look is at {later[0]} seeds.")
+    if record["exploratory"]:
+        found.append("Exploratory: the claim was written after its results had been seen.")
+    return found
+
+
+def _margin(part: Mapping[str, Any]) -> str:
+    return f"{part['margin']:g} {UNITS[part['metric']]}"
+
+
+def _interval(part: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    percent = f"{100 * record['confidence']:g}\N{NO-BREAK SPACE}%"
+    looks = f" over {len(record['looks'])} looks" if len(record["looks"]) > 1 else ""
+    return f"{percent} interval{looks} {interval(part['interval'], part['metric'], sign=True)}"
+
+
+def _difference(part: Mapping[str, Any]) -> str:
     """`heads-1 scores 1.20 BLEU lower than base`; for wider contrasts, the contrast's value."""
-    effect, metric = record["effect"], record["metric"]
-    weights = record["runs"]
+    effect, weights, metric = part["effect"], part["runs"], METRICS[part["metric"]]
+    if len(weights) == 1 and metric.subject:
+        return f"the {metric.subject} of {next(iter(weights))} is {shown(effect, part['metric'], sign=True)}"
     if sorted(weights.values()) != [-1, 1]:
-        return f"the contrast is {shown(effect, metric, sign=True)} {UNITS[metric]}"
+        return f"the contrast is {shown(effect, part['metric'], sign=True)} {metric.unit}"
     left = next(name for name, weight in weights.items() if weight > 0)
     right = next(name for name, weight in weights.items() if weight < 0)
     if effect == 0:
-        return f"{left} and {right} score the same"
-    direction = "higher" if effect > 0 else "lower"
-    remark = f" ({'better' if effect * BETTER[metric] > 0 else 'worse'})" if BETTER[metric] < 0 else ""
-    return f"{left} scores {shown(abs(effect), metric)} {UNITS[metric]} {direction}{remark} than {right}"
+        what = f"have the same {metric.subject}" if metric.subject else "score the same"
+        return f"{left} and {right} {what}"
+    direction, amount = "higher" if effect > 0 else "lower", shown(abs(effect), part["metric"])
+    if metric.subject:
+        unit = "" if metric.unit in metric.subject else f" {metric.unit}"
+        return f"the {metric.subject} of {left} is {amount}{unit} {direction} than that of {right}"
+    remark = f" ({'better' if effect * metric.better > 0 else 'worse'})" if metric.better < 0 else ""
+    return f"{left} scores {amount} {metric.unit} {direction}{remark} than {right}"
 
 
 def _alone(record: Mapping[str, Any]) -> str:
-    """Why a claim can be inconclusive although its interval leaves out 0."""
+    """Why a claim can be inconclusive although by itself it would have been decided."""
     low, high = record["interval"]
-    if record["kind"] != "superior" or low <= 0 <= high:
+    if record["kind"] not in ("superior", "trend") or low <= 0 <= high:
         return ""
     return (
         f"By itself it would count (p {shown(record['p'], 'p')}), but among the claims of the family {record['family']} "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -82,6 +82,9 @@ def _is_other_branch(group: Any, first: tuple[int | str, ...], other: tuple[int 
 
 def _keys_at(group: Any, path: tuple[int | str, ...]) -> list[str]:
     for part in path:
+        if isinstance(part, int):
+            group = next(iter(get_args(group)), None)
+            continue
         field = getattr(group, "model_fields", {}).get(part)
         if field is None:
             return []
