@@ -12,6 +12,7 @@ import pyarrow as pa
 
 import probed
 from translab import files
+from translab.comparison.pilot import SECTIONS
 from translab.evaluation.scoring import corpus_scores, sentence_statistics
 
 SUBJECTS = [("I", "我"), ("you", "你"), ("the child", "孩子"), ("my friend", "我的朋友"), ("our teacher", "我们的老师")]
@@ -64,6 +65,9 @@ def values(seeds: Sequence[int], variants: Sequence[str] = tuple(VARIANTS), resa
             "encoder": {"sources": ["translation", "masked"], "layers": [1, 3], "surgeries": ["frozen", "tuned"]},
         },
         "statistics": {"confidence": 0.95, "resamples": resamples, "seed": 1},
+        **{section: {} for section in SECTIONS if section != "data"},
+        "phrasebook-everyday": {"kind": "phrasebook"},
+        "phrasebook-travel": {"kind": "phrasebook"},
     }
 
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from translab.command import main
 from translab.corpora.phrasebook import generate, load
+from translab_dvc.command import main
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -48,7 +48,18 @@ def test_json_lines_hold_the_same_pairs(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_same_seed_prints_the_same_bytes_in_every_process_and_another_seed_others() -> None:
     def output(hash_seed: str, seed: str) -> bytes:
-        command = [sys.executable, "-m", "translab.command", "phrasebook", "--task", "travel", "--show", "20", "--seed", seed]
+        command = [
+            sys.executable,
+            "-m",
+            "translab_dvc.command",
+            "phrasebook",
+            "--task",
+            "travel",
+            "--show",
+            "20",
+            "--seed",
+            seed,
+        ]
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
         return subprocess.run(command, env=environment, capture_output=True, check=True).stdout
 
@@ -127,7 +138,7 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_output_may_be_cut_off_by_its_reader() -> None:
-    command = [sys.executable, "-m", "translab.command", "phrasebook", "--task", "travel", "--show", "9000", "--seed", "7"]
+    command = [sys.executable, "-m", "translab_dvc.command", "phrasebook", "--task", "travel", "--show", "9000", "--seed", "7"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None

@@ -16,6 +16,8 @@ import dvc.output
 import tqdm
 from dvc.repo import Repo, lock_repo
 
+from translab_dvc import plan
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -28,6 +30,11 @@ class Pipeline:
 
     needs: dict[str, frozenset[str]]
     changed: frozenset[str]
+
+    @property
+    def outdated(self) -> dict[str, frozenset[str]]:
+        """The part that has to run: what has changed, and all that depends on it."""
+        return plan.restrict(self.needs, plan.with_dependants(self.needs, self.changed))
 
 
 def read() -> Pipeline:

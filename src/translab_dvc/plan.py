@@ -40,14 +40,43 @@ def restrict(needs: Needs, instances: frozenset[str]) -> dict[str, frozenset[str
     return {name: needs[name] & instances for name in needs if name in instances}
 
 
+def model_of(instance: str) -> str | None:
+    """An instance of a training without its seed, which other seeds of the same model have too.
+
+    >>> model_of("ablate@heads-1-2"), model_of("evaluate-ablate@base")
+    ('ablate@heads-1', None)
+    """
+    model, _, seed = instance.rpartition("-")
+    return model if "@" in model and seed.isdigit() else None
+
+
 def estimates(instances: Iterable[str], known: Mapping[str, float]) -> dict[str, float]:
-    """Seconds that each instance will take: what it took last time, else what its stage (or any stage) took on average."""
-    by_stage: dict[str, list[float]] = {}
+    """Seconds that each instance will take.
+
+    What it took last time; else what other seeds of the same model, instances of its stage, or all instances took on average.
+    """
+    groups: dict[str | None, list[float]] = {}
     for name, seconds in known.items():
-        by_stage.setdefault(stage_of(name), []).append(seconds)
-    overall = statistics.fmean(known.values()) if known else 1.0
-    averages = {stage: statistics.fmean(values) for stage, values in by_stage.items()}
-    return {name: known.get(name, averages.get(stage_of(name), overall)) for name in instances}
+        for group in (model_of(name), stage_of(name), ""):
+            groups.setdefault(group, []).append(seconds)
+    averages = {group: statistics.fmean(seconds) for group, seconds in groups.items() if group is not None}
+
+    def average(name: str) -> float:
+        return next((averages[group] for group in (model_of(name), stage_of(name), "") if group in averages), 1.0)
+
+    return {name: known[name] if name in known else average(name) for name in instances}
+
+
+def ancestors(needs: Needs, instances: Iterable[str]) -> frozenset[str]:
+    """The instances and all that they need, directly or not."""
+    found: set[str] = set()
+    waiting = list(instances)
+    while waiting:
+        instance = waiting.pop()
+        if instance not in found:
+            found.add(instance)
+            waiting.extend(needs[instance])
+    return frozenset(found)
 
 
 def priorities(needs: Needs, seconds: Mapping[str, float]) -> dict[str, float]:

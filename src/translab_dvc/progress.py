@@ -13,6 +13,9 @@ from typing import TextIO
 
 from translab_dvc import plan
 
+DURATIONS = Path(".cache/durations.json")
+"""How long each instance took when it last ran, in seconds."""
+
 
 def clock(seconds: float) -> str:
     """Seconds as a person reads them.

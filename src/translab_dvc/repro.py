@@ -23,13 +23,13 @@ from types import FrameType
 
 import psutil
 
+from translab.config import ConfigError
 from translab.entries import PARAMS
 from translab.params import read_yaml
 from translab_dvc import forks, instance, pipeline, plan
-from translab_dvc.progress import Progress, clock, instances
+from translab_dvc.progress import DURATIONS, Progress, clock, instances
 
 LOGS = Path(".cache/logs")
-DURATIONS = Path(".cache/durations.json")
 SUMMARY = Path("reports/claims.md")
 SUMMARY_INSTANCE = "compare"
 REPORT = Path("reports/index.html")
@@ -75,7 +75,7 @@ def default_jobs() -> int:
 
 def _reproduce(jobs: int, *, keep_going: bool, dry_run: bool) -> int:
     found = pipeline.read()
-    needs = plan.restrict(found.needs, plan.with_dependants(found.needs, found.changed))
+    needs = found.outdated
     if not needs:
         print(f"Nothing to do, {instances(len(found.needs))} up to date.")
         _summarise()
@@ -85,6 +85,15 @@ def _reproduce(jobs: int, *, keep_going: bool, dry_run: bool) -> int:
     if dry_run:
         print("\n".join(plan.topological(needs)))
         return 0
+    from translab_dvc import prospects  # a call with nothing to do need not wait for it
+
+    try:
+        remark = prospects.short_of_seeds(Path())
+    except ConfigError as error:
+        print(f"repro: {error}", file=sys.stderr)
+        return 1
+    if remark is not None:
+        print(remark)
     up_to_date = len(found.needs) - len(needs)
     print(f"{instances(len(needs))} to run, {up_to_date} up to date; {jobs} at a time, output in {LOGS}/.", flush=True)
     server = forks.server_for(needs, read_yaml(PARAMS)["machine"]["accelerator"], LOGS / "libraries.log")

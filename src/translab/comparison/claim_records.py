@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from translab.comparison.gathering import Gathering
 from translab.comparison.looks import nominal
 from translab.comparison.parts import Measured
-from translab.comparison.rounding import rounded
+from translab.comparison.rounding import rounded, significant
 from translab.comparison.verdicts import DECIDED, Outcome, decide, is_negligible
 from translab.comparison.wording import explain
 from translab.config import ClaimPart
@@ -84,6 +85,9 @@ def _part(outcome: Outcome, measured: Measured, alpha: float) -> dict[str, Any]:
     return made | {
         "verdict": verdict,
         "interval": [rounded(bound, metric) for bound in found.interval(1 - nominal(alpha, looks)[look])],
+        "standard_error": significant(found.standard_error),
+        "sentence_error": significant(math.sqrt(found.sentence_variance)),
+        "freedom": significant(found.freedom) if math.isfinite(found.freedom) else None,
         "p": rounded(min(measured.p_for, measured.p_against), "p"),
         "minimum_detectable_effect": rounded(found.minimum_detectable(nominal(share, looks)[look]), metric),
         "seeds_needed": found.seeds_needed(part.margin, nominal(share, looks)[-1]),
@@ -103,6 +107,9 @@ def _unmeasured(part: ClaimPart) -> dict[str, Any]:
         "verdict": None,
         "effect": None,
         "interval": None,
+        "standard_error": None,
+        "sentence_error": None,
+        "freedom": None,
         "p": None,
         "minimum_detectable_effect": None,
         "seeds_needed": None,

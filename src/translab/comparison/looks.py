@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from translab.comparison.sufficient import Array
@@ -54,6 +53,8 @@ def sequential(p: float, looks: Sequence[int], look: int) -> float:
     """
     if look == looks[-1] == looks[0] or p >= 1:
         return min(p, 1.0)
+    from scipy.optimize import brentq  # takes longer to import than a plan with single looks takes
+
     reached = tuple(looks[: looks.index(look) + 1])
 
     def beyond(logarithm: float) -> float:
@@ -94,6 +95,8 @@ def _carried(grid: Array, density: Array, before: float, share: float, following
 
 def _root(grid: Array, density: Array, before: float, share: float, allowed: float) -> float:
     """The bound above which `allowed` of the mass lies at information `share`."""
+    from scipy.optimize import brentq
+
     spread, centres = np.sqrt((share - before) / share), grid * np.sqrt(before / share)
 
     def excess(bound: float) -> float:

@@ -5,7 +5,8 @@ earlier grid. A contrast with weights w of models with n seeds each then has the
 
     Σ w² · run / n  +  Σ w² / 2 · sentence
 
-where `run` is the variance between seeds of one model and `sentence` that of the difference of two models over test sentences.
+where `run` is the variance between seeds of one model and `sentence` that of the difference of two models over test sentences:
+medians over all models, and over the differences from the base.
 A pilot of one model knows nothing of the second part and takes it for 0: its minimum detectable effects are too small by that.
 Observed effects play no part.
 """
@@ -16,13 +17,18 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import median
+from typing import TYPE_CHECKING
 
-from translab.comparison.evidence import Evidence
 from translab.comparison.looks import nominal
 from translab.comparison.statistics import Effect
 from translab.config import Claim
+
+if TYPE_CHECKING:  # a plan from noise that is known needs no results, and none of what reads them
+    from translab.comparison.evidence import Evidence
+
+BASE = "base"
+"""The model that others differ from."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Noise:
     seeds: int
     """How many each model had."""
     sentence_variance: float
-    """Of the difference of two models, over test sentences."""
+    """Of the difference of two models, over test sentences; 0 where only one model is known."""
     sentence_freedom: float
 
 
@@ -66,7 +72,8 @@ def noise(evidence: Evidence, metric: str) -> Noise | None:
     alone = [found for name in names if (found := evidence.effect({name: 1}, metric)) is not None]
     if not alone:
         return None
-    pairs = [evidence.effect({one: 1, other: -1}, metric) for one, other in combinations(names, 2)]
+    against = BASE if BASE in names else names[0]
+    pairs = [evidence.effect({name: 1, against: -1}, metric) for name in names if name != against]
     return Noise(
         median(found.run_variance * found.seeds for found in alone),
         median(found.run_freedom for found in alone),

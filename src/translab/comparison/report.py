@@ -17,11 +17,11 @@ from translab import files
 from translab.comparison import (
     claim_evidence,
     claim_evidence_page,
-    claim_records,
     components_section,
     errata,
     heads_section,
     page,
+    pilot,
     probe_tables,
     probes,
     records,
@@ -31,15 +31,13 @@ from translab.comparison import (
     wording,
 )
 from translab.comparison.claim_evidence import Material
-from translab.comparison.claims import read_claims
 from translab.comparison.differences import paired
 from translab.comparison.evidence import primary
-from translab.comparison.gathering import Gathering
-from translab.comparison.results import BASE, Grid, read_grid
+from translab.comparison.judging import judged
+from translab.comparison.results import Grid
 from translab.comparison.rounding import LABELS
 from translab.comparison.sheets import Table
-from translab.comparison.testsets import TEST_SET, ResultsError
-from translab.comparison.verdicts import judge
+from translab.comparison.testsets import TEST_SET
 
 
 @dataclass(frozen=True)
@@ -79,15 +77,9 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
         ConfigError: if a claim is not valid.
         ResultsError: if there is no base to compare with.
     """
-    checked = read_claims(claims, "claims.yaml")
-    if BASE not in dict(names):
-        raise ResultsError(f"params.yaml: variants has no `{BASE}`; every comparison needs it: add `{BASE}: {{}}` to variants.")
-    grid = read_grid(names, values["sweep"]["seeds"], data)
-    statistics = values["statistics"]
-    gathering = Gathering(grid, statistics["resamples"], statistics["seed"])
+    gathering, verdicts = judged(values, names, claims, data)
+    grid, statistics = gathering.grid, values["statistics"]
     evidence = {name: gathering.evidence(name, len(grid.seeds)) for name in dict.fromkeys([TEST_SET, *grid.test_sets])}
-    alpha = 1 - statistics["confidence"]
-    verdicts = [claim_records.record(outcome, gathering, alpha) for outcome in judge(checked, gathering, values)]
     metric = primary(evidence[TEST_SET], [name for name, cell in grid.cells.items() if cell.stage != "pretrain"])
     found = {
         file: records.model_records(grid, evidence[TEST_SET], stage, metric, values)
@@ -123,6 +115,7 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
             "probes.json": elsewhere,
             "evidence.json": behind,
             "metrics.json": records.metrics(every_model),
+            "noise.json": pilot.described(gathering, values),
         },
         text={
             "summary.md": summary.markdown(verdicts, grid.problems),

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import pyarrow as pa
 
 from translab import files
 from translab.comparison.items import ITEM_COLUMNS, read_probes
@@ -106,20 +108,41 @@ class Grid:
         return [problem for cell in self.cells.values() for problem in cell.problems]
 
 
-def read_grid(names: Sequence[tuple[str, str]], seeds: Sequence[int], data: Path) -> Grid:
+class Recount(Protocol):
+    """Makes what evaluation stored of each sentence anew, from the translations themselves."""
+
+    def sentences(self, table: pa.Table, config: Mapping[str, Any], figures: Mapping[str, Any], where: str) -> pa.Table:
+        """`sentences.parquet` with its statistics made anew.
+
+        Args:
+            table: the file.
+            config: the run's config.json.
+            figures: `test_sets` of its scores.json.
+            where: run and file, for messages.
+
+        Raises:
+            ResultsError: if the sentences are not those of the task.
+        """
+
+    def items(self, table: pa.Table, config: Mapping[str, Any], where: str) -> pa.Table:
+        """`probes.parquet` with its answers judged anew."""
+
+
+def read_grid(names: Sequence[tuple[str, str]], seeds: Sequence[int], data: Path, recount: Recount | None = None) -> Grid:
     """Read every run.
 
     Args:
         names: (name, stage) of every model; the stage is `pretrain`, `ablate` or `finetune`.
         seeds: the seeds that every model must have.
         data: the folder that holds `runs/` and `evaluations/`.
+        recount: makes the sentences' statistics anew; None to take those that are stored.
     """
     cells = {name: Cell(name, stage) for name, stage in names}
     shared = Shared()
     for cell in cells.values():
         for seed in seeds:
             try:
-                run = _read_run(cell.name, seed, data, shared, first=seed == seeds[0])
+                run = _read_run(cell.name, seed, data, shared, recount, first=seed == seeds[0])
             except ResultsError as error:
                 cell.faults.append(Fault(seed, str(error)))
             else:
@@ -132,13 +155,14 @@ def read_grid(names: Sequence[tuple[str, str]], seeds: Sequence[int], data: Path
     return Grid(cells, list(seeds))
 
 
-def _read_run(name: str, seed: int, data: Path, shared: Shared, first: bool) -> Run:
+def _read_run(name: str, seed: int, data: Path, shared: Shared, recount: Recount | None, first: bool) -> Run:
     evaluation, folder = data / "evaluations" / name / str(seed), data / "runs" / name / str(seed)
     for path in (folder / "config.json", folder / "metrics.json", folder / "history.csv", evaluation / "scores.json"):
         if not path.is_file():
             raise ResultsError(f"{name}, seed {seed}: {path} is missing; run `make repro`.")
     scores = files.read_json(evaluation / "scores.json")
-    tests = _read_tests(evaluation, scores, f"{name}, seed {seed}", shared)
+    config = files.read_json(folder / "config.json")
+    tests = _read_tests(evaluation, scores, config, f"{name}, seed {seed}", shared, recount)
     attention, intrinsic, senses = (evaluation / file for file in ("attention.json", "intrinsic.json", "senses.parquet"))
     with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
         history = [{key: float(value) for key, value in row.items() if _is_number(value)} for row in csv.DictReader(file)]
@@ -146,7 +170,7 @@ def _read_run(name: str, seed: int, data: Path, shared: Shared, first: bool) -> 
     return Run(
         name,
         seed,
-        files.read_json(folder / "config.json"),
+        config,
         metrics,
         history,
         tests,
@@ -163,7 +187,14 @@ def _uniform_loss(vocabulary: Path) -> float:
     return math.log(len(files.read_json(vocabulary)["model"]["vocab"]))
 
 
-def _read_tests(evaluation: Path, scores: Mapping[str, Any], where: str, shared: Shared) -> dict[str, TestSet]:
+def _read_tests(
+    evaluation: Path,
+    scores: Mapping[str, Any],
+    config: Mapping[str, Any],
+    where: str,
+    shared: Shared,
+    recount: Recount | None,
+) -> dict[str, TestSet]:
     figures, probes = scores["test_sets"], scores.get("probes", {})
     sentences, items = evaluation / "sentences.parquet", evaluation / "probes.parquet"
     if not sentences.is_file() and any("bleu" in values for values in figures.values()):
@@ -172,9 +203,13 @@ def _read_tests(evaluation: Path, scores: Mapping[str, Any], where: str, shared:
         raise ResultsError(f"{where}: {items} is missing although scores.json has probes; run `make repro`.")
     if not sentences.is_file():
         return {test_set: TestSet("", [], [], [], {}, values) for test_set, values in figures.items()}
-    tests = dict(read_test_sets(files.read_table(sentences), figures, f"{where}: {sentences}", shared))
+    table, here = files.read_table(sentences), f"{where}: {sentences}"
+    told = recount.sentences(table, config, figures, here) if recount else table
+    tests = dict(read_test_sets(told, figures, here, shared))
     if probes:
-        tests |= read_probes(files.read_table(items, ITEM_COLUMNS), probes, f"{where}: {items}", shared)
+        here = f"{where}: {items}"
+        answers = recount.items(files.read_table(items), config, here) if recount else files.read_table(items, ITEM_COLUMNS)
+        tests |= read_probes(answers, probes, here, shared)
     return tests
 
 

@@ -1,12 +1,12 @@
-"""The command `translab`: a look at the phrasebook."""
+"""`translab phrasebook`: a look at the embedded corpus."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 FORMATS = {int: ",", float: ".2f"}
@@ -20,14 +20,8 @@ examples:
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code.
-
-    Args:
-        arguments: those after the program's name; those of the process, if none are given.
-    """
-    parser = argparse.ArgumentParser(prog="translab", description="Small translation models, compared reproducibly.")
-    commands = parser.add_subparsers(required=True, metavar="command")
+def add(commands: Any) -> None:
+    """Add the command to `translab`'s."""
     phrasebook = commands.add_parser(
         "phrasebook",
         help="show pairs of the embedded English–Chinese corpus, count what it holds, or judge a translation",
@@ -43,15 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     phrasebook.add_argument("--probe", help="show items of this probe instead of pairs")
     phrasebook.add_argument("--seed", type=int, help="the same seed prints the same pairs")
     phrasebook.add_argument("--json", action="store_true", help="print JSON: one line for each pair, or one object")
-    options = parser.parse_args(arguments)
+    phrasebook.set_defaults(run=partial(_run, phrasebook))
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if not options.statistics and options.task is None:
-        phrasebook.error("--task is missing; name a task, such as everyday.")
+        parser.error("--task is missing; name a task, such as everyday.")
     if options.show is not None and options.seed is None:
-        phrasebook.error("--seed is missing; give --show a whole number to draw by.")
-    return _phrasebook(options)
-
-
-def _phrasebook(options: argparse.Namespace) -> int:
+        parser.error("--seed is missing; give --show a whole number to draw by.")
     from translab.corpora.phrasebook import PhrasebookError  # reading the grammar is work that --help does not need
 
     try:
@@ -62,13 +55,9 @@ def _phrasebook(options: argparse.Namespace) -> int:
         else:
             for number, entry in enumerate(_entries(options), start=1):
                 print(json.dumps(entry, ensure_ascii=False, sort_keys=True) if options.json else _readable(number, entry))
-        sys.stdout.flush()
     except PhrasebookError as error:
         print(error, file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        # Whoever reads the output (`head`) has seen enough; Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -136,7 +125,3 @@ def _print_judgement(options: argparse.Namespace) -> None:
         print(json.dumps({"verdict": verdict, "translations": translations}, ensure_ascii=False, sort_keys=True))
     else:
         print("\n".join([verdict, *(f"  accepted: {translation}" for translation in translations if verdict != "accepted")]))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
