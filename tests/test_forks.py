@@ -147,7 +147,10 @@ def test_only_instances_that_import_much_start_a_server(tmp_path: Path) -> None:
     assert forks.server_for(["ablate@base-1"], "cuda", log) is None
 
 
-def test_no_library_starts_a_thread_which_a_fork_would_lose(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_library_starts_a_thread_which_a_fork_would_lose(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)  # set here where a test imported Lightning before
     (tmp_path / "x.py").write_text(
         "import os, sys; print('torch' in sys.modules, os.environ.get('PYTORCH_NVML_BASED_CUDA_CHECK'), 'HOME' in os.environ)"
     )
