@@ -172,6 +172,7 @@ def write_run(
         "last_valid_loss": history[-1]["valid_loss"],
         "last_train_loss": history[-1]["train_loss"],
         "stopped_early": False,
+        "diverged_at": None,
         "frozen": {},
         "released": [],
         "transferred": None,

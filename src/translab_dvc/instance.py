@@ -97,6 +97,7 @@ def _fork_commands(server: ForkServer) -> None:
     def run_line(executable: str | None, command: str, **options: Any) -> None:
         code = server.run(command, options["cwd"], options["env"])
         if code is None:
+            print("Not forked: the command starts a Python of its own.", flush=True)
             _run_line(executable, command, **options)
         elif code:
             raise StageCmdFailedError(command, code)

@@ -24,15 +24,7 @@ def stage_of(instance: str) -> str:
 
 def with_dependants(needs: Needs, changed: Iterable[str]) -> frozenset[str]:
     """The changed instances and all that depend on them, directly or not."""
-    dependants = _dependants(needs)
-    found: set[str] = set()
-    waiting = list(changed)
-    while waiting:
-        instance = waiting.pop()
-        if instance not in found:
-            found.add(instance)
-            waiting.extend(dependants[instance])
-    return frozenset(found)
+    return _reached(_dependants(needs), changed)
 
 
 def restrict(needs: Needs, instances: frozenset[str]) -> dict[str, frozenset[str]]:
@@ -69,14 +61,7 @@ def estimates(instances: Iterable[str], known: Mapping[str, float]) -> dict[str,
 
 def ancestors(needs: Needs, instances: Iterable[str]) -> frozenset[str]:
     """The instances and all that they need, directly or not."""
-    found: set[str] = set()
-    waiting = list(instances)
-    while waiting:
-        instance = waiting.pop()
-        if instance not in found:
-            found.add(instance)
-            waiting.extend(needs[instance])
-    return frozenset(found)
+    return _reached(needs, instances)
 
 
 def priorities(needs: Needs, seconds: Mapping[str, float]) -> dict[str, float]:
@@ -143,6 +128,18 @@ class Queue:
     def waiting(self) -> list[str]:
         """What has not started, the most urgent first."""
         return list(self._waiting)
+
+
+def _reached(links: Mapping[str, Iterable[str]], start: Iterable[str]) -> frozenset[str]:
+    """The instances that one starts from, and all that links lead to."""
+    found: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        instance = waiting.pop()
+        if instance not in found:
+            found.add(instance)
+            waiting.extend(links[instance])
+    return frozenset(found)
 
 
 def _dependants(needs: Needs) -> dict[str, list[str]]:

@@ -179,7 +179,7 @@ def _read_run(name: str, seed: int, data: Path, shared: Shared, recount: Recount
         files.read_json(intrinsic) if intrinsic.is_file() else None,
         files.read_table(senses).to_pylist() if senses.is_file() else [],
         scores.get("heads"),
-        None if metrics.get("diverged_at") is None else _uniform_loss(folder / "target.json"),
+        None if metrics["diverged_at"] is None else _uniform_loss(folder / "target.json"),
     )
 
 
@@ -222,7 +222,7 @@ def _is_number(text: str | None) -> bool:
 
 
 def _divergence(run: Run) -> Iterator[Fault]:
-    loss, step = run.metrics["best_valid_loss"], run.metrics.get("diverged_at")
+    loss, step = run.metrics["best_valid_loss"], run.metrics["diverged_at"]
     where = f"{run.name}, seed {run.seed}"
     if step is not None:
         yield Fault(run.seed, f"{where}: training diverged at update {step}; lower the learning rate.", diverged=True)

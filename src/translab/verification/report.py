@@ -22,8 +22,6 @@ from translab.params import declared, read_yaml
 from translab.verification.recount import COLUMNS, Again
 
 CLAIMS = Path("reports/claims.json")
-MARGINS = "choice"
-"""The metric that is made anew from what a model said, not from its translations."""
 
 
 @dataclass(frozen=True)
