@@ -145,6 +145,9 @@ def test_a_claim_outside_the_grid_waits_for_its_recipe_and_what_is_trained_alrea
     assert step.command == "make repro RECIPE=wider"
     assert found["nowhere"].steps == []
     assert found["nowhere"].remark == "`narrow`: not in params.yaml"
+    write(root, {**values, "variants": {"base": {}, "wide": {}}}, {**ELSEWHERE, "corpus": "french"})
+    (step,) = prospects(root)["elsewhere"].steps
+    assert step.command == "make repro RECIPE=wider", "its runs are in the grid, which is about another corpus"
     YAML().dump({"variants": {"base": {}, "wide": {}}, "model": {"width": 9}}, root / "recipes" / "wider.yaml")
     write(root, {**values, "model": {"width": 7}}, ELSEWHERE)
     (step,) = prospects(root)["elsewhere"].steps

@@ -12,7 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from conftest import ROOT, new_repository
+from translab.comparison.claims import read_claims
 from translab.config import GROUPS, ConfigError
+from translab.grid import grid
 from translab.params import read_yaml
 from translab_dvc import recipes
 
@@ -74,6 +76,17 @@ def test_every_recipe_is_valid_and_names_corpora_that_exist(name: str) -> None:
     values = YAML(typ="safe", pure=True).load(text)
     recipes.check_values(values, where)
     assert {values["data"]["a"], values["data"]["b"]} <= set(read_yaml(ROOT / "corpora.yaml"))
+
+
+def test_every_claim_can_be_decided_by_the_values_that_it_names() -> None:
+    committed, text = read_yaml(ROOT / "params.yaml"), (ROOT / "params.yaml").read_text()
+    for claim in read_claims(read_yaml(ROOT / "claims.yaml"), "claims.yaml"):
+        where = f"recipes/{claim.recipe}.yaml"
+        values = committed
+        if claim.recipe:
+            values = YAML(typ="safe", pure=True).load(recipes.overlay(text, read_yaml(ROOT / where), where))
+        assert set(claim.runs) <= {row.name for row in grid(values)}, claim.name
+        assert claim.corpus in (None, values["data"]["b"]), claim.name
 
 
 @pytest.mark.parametrize(

@@ -209,17 +209,28 @@ def test_what_runs_do_with_sentences_is_counted_once() -> None:
 def test_a_plan_says_from_noise_alone_what_a_claim_can_find() -> None:
     claims = read_claims([scored.claim(margin=2.5, looks=[3, 5]), scored.claim(name="other", margin=0.5, looks=[3, 5])], "here")
     noise = Noise(run_variance=1.0, run_freedom=40.0, seeds=10, sentence_variance=0.04, sentence_freedom=999.0)
-    wide, narrow = plan(claims, {("test", "bleu"): noise}, 0.05)
+    wide, narrow = plan(claims, {("test", "bleu"): noise}, 0.05, "phrasebook")
     assert (wide.seeds, wide.reachable, narrow.reachable) == (5, True, False)
     assert wide.minimum_detectable == narrow.minimum_detectable == pytest.approx(3.25 * math.sqrt(2 / 5 + 0.04), rel=0.06)
     assert narrow.seeds_needed is None, "0.2 of noise between sentences leaves no room below 0.5"
-    (unknown,) = plan(claims[:1], {}, 0.05)
+    (unknown,) = plan(claims[:1], {}, 0.05, "phrasebook")
     assert (unknown.minimum_detectable, unknown.seeds_needed, unknown.reachable) == (None, None, False)
+
+
+def test_a_claim_about_another_corpus_has_no_noise_here_and_no_part_in_the_family() -> None:
+    here, elsewhere = scored.claim(), scored.claim(name="elsewhere", corpus="french")
+    noise = {("test", "bleu"): Noise(1.0, 40.0, 10, 0.04, 999.0)}
+    (alone,) = plan(read_claims([here], "here"), noise, 0.05, "phrasebook")
+    both = plan(read_claims([here, elsewhere], "here"), noise, 0.05, "phrasebook")
+    assert both[0] == alone
+    assert both[1].minimum_detectable is None
 
 
 def test_interactions_and_trends_are_planned_with_their_weights() -> None:
     four = {"a": 0.5, "b": -0.5, "c": -0.5, "d": 0.5}
     claims = read_claims([scored.claim(), scored.claim(name="four", contrast=four, family="other")], "here")
     noise = Noise(1.0, 40.0, 3, 0.0, math.inf)
-    two, interaction = (found.minimum_detectable or 0.0 for found in plan(claims, {("test", "bleu"): noise}, 0.05))
+    two, interaction = (
+        found.minimum_detectable or 0.0 for found in plan(claims, {("test", "bleu"): noise}, 0.05, "phrasebook")
+    )
     assert interaction == pytest.approx(two / math.sqrt(2))

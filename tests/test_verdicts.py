@@ -271,6 +271,19 @@ def test_a_claim_may_name_the_recipe_that_trains_its_runs(written: Path) -> None
     assert found["explanation"] == "`heads-16` is outside the grid: run `make repro RECIPE=claims`."
 
 
+@pytest.mark.parametrize(
+    ("recipe", "how"),
+    [("claims-french", "run `make repro RECIPE=claims-french`"), (None, "set data.b to french in params.yaml")],
+)
+def test_a_claim_about_another_corpus_is_not_run_on_this_one(written: Path, recipe: str | None, how: str) -> None:
+    elsewhere, here = verdicts(
+        written, claim(corpus="french", recipe=recipe), claim(name="here", family="here", corpus="phrasebook-travel")
+    )
+    reason = f"It is about the corpus `french`, and this grid translates `phrasebook-travel`: {how}."
+    assert (elsewhere["verdict"], elsewhere["explanation"]) == ("not run", reason)
+    assert here["verdict"] == "supported"
+
+
 def test_exchanging_the_sides_or_the_direction_exchanges_the_verdict(written: Path) -> None:
     entries = [
         claim(),

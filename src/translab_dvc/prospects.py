@@ -71,7 +71,7 @@ def short_of_seeds(root: Path) -> str | None:
         return None
     inside = {row.name for row in grid(values)}
     claims = read_claims(read_yaml(root / CLAIMS), CLAIMS)
-    found = plan(claims, noise.noises, 1 - values["statistics"]["confidence"])
+    found = plan(claims, noise.noises, 1 - values["statistics"]["confidence"], values["data"]["b"])
     unreachable = {each.claim for each in found if each.minimum_detectable is not None and not each.reachable}
     names = [claim.name for claim in claims if claim.name in unreachable and inside.issuperset(claim.runs)]
     if not names:
@@ -161,7 +161,8 @@ class Prospects:
         claims = read_claims(read_yaml(self._root / CLAIMS), CLAIMS)
         file = self._root / RECORDS
         records = {record["name"]: record for record in read_records(file)} if file.is_file() else {}
-        planned = plan(claims, self.noise.noises, 1 - self._values["statistics"]["confidence"])
+        alpha, corpus = 1 - self._values["statistics"]["confidence"], self._values["data"]["b"]
+        planned = plan(claims, self.noise.noises, alpha, corpus)
         return [
             self._prospect(claim, records.get(claim.name), [part for part in planned if part.claim == claim.name])
             for claim in claims
@@ -181,8 +182,9 @@ class Prospects:
         return Prospect(claim, verdict, parts, [self._step(claim, look, values) for look in looks])
 
     def _values_with(self, claim: Claim) -> Values:
-        """The values in force, or those of the claim's recipe where its runs are outside them."""
-        if claim.recipe is None or {row.name for row in grid(self._everything)}.issuperset(claim.runs):
+        """The values in force, or those of the claim's recipe where its corpus or its runs are outside them."""
+        here = claim.is_about(self._everything["data"]["b"])
+        if claim.recipe is None or (here and {row.name for row in grid(self._everything)}.issuperset(claim.runs)):
             return self._everything  # type: ignore[no-any-return]
         if claim.recipe not in self._recipes:
             where = f"{recipes.RECIPES}/{claim.recipe}.yaml"

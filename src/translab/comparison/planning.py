@@ -83,20 +83,21 @@ def noise(evidence: Evidence, metric: str) -> Noise | None:
     )
 
 
-def plan(claims: Sequence[Claim], noises: Mapping[tuple[str, str], Noise], alpha: float) -> list[Planned]:
+def plan(claims: Sequence[Claim], noises: Mapping[tuple[str, str], Noise], alpha: float, corpus: str) -> list[Planned]:
     """Each part of each claim, in their order.
 
     Args:
         claims: checked claims.
         noises: (test set, metric) to the noise there.
         alpha: level of the tests, shared by the claims of a family.
+        corpus: task B, whose noise this is; nothing is known of claims about another.
     """
-    families = Counter(claim.family for claim in claims)
+    families = Counter(claim.family for claim in claims if claim.is_about(corpus))
     made = []
     for claim in claims:
-        level = nominal(alpha / families[claim.family], claim.looks)[-1]
+        own = noises if claim.is_about(corpus) else {}
         for place, part in enumerate(claim.parts):
-            found, seeds = noises.get((part.test_set, part.metric)), claim.looks[-1]
+            found, seeds = own.get((part.test_set, part.metric)), claim.looks[-1]
             if found is None:
                 made.append(Planned(claim.name, place, seeds, None, None))
                 continue
@@ -109,6 +110,7 @@ def plan(claims: Sequence[Claim], noises: Mapping[tuple[str, str], Noise], alpha
                 squares / 2 * found.sentence_variance,
                 found.sentence_freedom,
             )
+            level = nominal(alpha / families[claim.family], claim.looks)[-1]
             detectable = known.planned(seeds).minimum_detectable(level)
             made.append(Planned(claim.name, place, seeds, detectable, known.seeds_needed(part.margin, level)))
     return made

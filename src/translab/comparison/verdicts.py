@@ -5,7 +5,7 @@
     equivalent      neither, and every difference that is claimed lies within its margin
     inconclusive    none of these can be said
     not decidable   too few seeds, or a run that cannot be used
-    not run         the claim names a run outside the grid
+    not run         the claim names a run outside the grid, or is about another corpus
 
 A claim is decided at its looks: with exactly the first so many seeds of the grid, and the first look that decides it stands.
 "Holds" is said at the level of `statistics.confidence`, of which each look spends its share (looks.py), after Holm's adjustment
@@ -76,7 +76,7 @@ def judge(claims: Sequence[Claim], gathering: Gathering, values: Mapping[str, An
     Args:
         claims: checked claims.
         gathering: all results.
-        values: what the stage declares: `statistics`, `sweep`, `variants`, `methods`, `surgeries`.
+        values: what the stage declares: `data`, `statistics`, `sweep`, `variants`, `methods`, `surgeries`.
     """
     alpha = 1 - values["statistics"]["confidence"]
     families: dict[str, list[Claim]] = {}
@@ -115,6 +115,8 @@ def _family(
 def _at(claim: Claim, gathering: Gathering, seeds: int, values: Mapping[str, Any]) -> Outcome:
     outcomes = claim.divergence == "outcome"
     grid = gathering.at(seeds, outcomes)
+    if not claim.is_about(values["data"]["b"]):
+        return Outcome(claim, seeds, [], "not run", _how_to_change(claim, values["data"]["b"]))
     if absent := [name for name in claim.runs if name not in grid.cells]:
         return Outcome(claim, seeds, [], "not run", _how_to_run(claim, absent, grid, values))
     if problems := [problem for name in claim.runs for problem in grid.cells[name].problems]:
@@ -137,7 +139,7 @@ def _best(runs: Sequence[str], grid: Grid) -> str:
 
     def loss(name: str) -> float:
         metrics = [run.metrics for run in grid.cells[name].runs.values()]
-        if any(found.get("diverged_at") is not None for found in metrics):
+        if any(found["diverged_at"] is not None for found in metrics):
             return float("inf")
         return fmean(found["best_valid_loss"] for found in metrics)
 
@@ -171,6 +173,12 @@ def _small(outcome: Outcome, p: float, alpha: float, factor: float) -> bool:
     """Whether `factor` times the sequential p value is below `alpha`, said without turning p round."""
     looks = outcome.claim.looks
     return p < nominal(alpha / factor, looks)[looks.index(outcome.seeds)]
+
+
+def _how_to_change(claim: Claim, corpus: str) -> str:
+    """What to do so that the claim's own corpus is task B."""
+    how = f"run `make repro RECIPE={claim.recipe}`" if claim.recipe else f"set data.b to {claim.corpus} in params.yaml"
+    return f"It is about the corpus `{claim.corpus}`, and this grid translates `{corpus}`: {how}."
 
 
 def _how_to_run(claim: Claim, absent: Sequence[str], grid: Grid, values: Mapping[str, Any]) -> str:

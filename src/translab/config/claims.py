@@ -7,6 +7,7 @@ under `all_of`, which must all hold. The metrics and where each is measured are 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -55,7 +56,7 @@ class ClaimPart(Values):
         return self
 
 
-class Claim(Values):
+class Claim(Values, ABC):
     """A statement: an entry of `claims.yaml`."""
 
     name: Name
@@ -74,19 +75,25 @@ class Claim(Values):
     )
     best_of: dict[Name, Annotated[list[Name], Field(min_length=2)]] | None = None
     """Only where a name in the contrasts stands for the best of several runs: that with the lowest mean validation loss."""
+    corpus: Name | None = None
+    """Only where it is about one corpus, whose sentences its margins are made for: the name of that task B."""
     recipe: Name | None = None
-    """Only where `params.yaml` does not ask for its runs: the recipe that does."""
+    """Only where `params.yaml` does not ask for its runs, or is about another corpus: the recipe that has both."""
 
     @property
+    @abstractmethod
     def parts(self) -> list[ClaimPart]:
         """The comparisons that must all hold."""
-        raise NotImplementedError
 
     @property
     def runs(self) -> list[str]:
         """Every run that it needs, each once."""
         arms = self.best_of or {}
         return list(dict.fromkeys(run for part in self.parts for name in part.contrast for run in arms.get(name, [name])))
+
+    def is_about(self, corpus: str) -> bool:
+        """Whether it can be decided where this is task B."""
+        return self.corpus in (None, corpus)
 
     @field_validator("looks")
     @classmethod
