@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from translab.comparison.report import compare
 from translab.grid import grid
 from translab.params import declared, read_yaml
+from translab.report.compare import compare
 from translab.stage import run
 
 

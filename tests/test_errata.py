@@ -12,12 +12,12 @@ from sacrebleu.metrics.bleu import BLEU
 from torch.nn import functional as F
 
 from toy import VALUES
-from translab.comparison.errata import ERRATA, Erratum
 from translab.config import Model, Splitting
 from translab.corpora.cleaning import Pair
 from translab.corpora.splitting import split
 from translab.models.attention import SelfAttention
 from translab.models.initialisation import initialise
+from translab.report.errata import ERRATA, Erratum
 
 ROOT = Path(__file__).parent.parent
 

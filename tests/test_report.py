@@ -14,10 +14,10 @@ from xml.etree import ElementTree
 import pytest
 
 import scored
-from translab.comparison import sheets
-from translab.comparison.report import Report, compare
 from translab.comparison.rounding import shown
 from translab.comparison.testsets import ResultsError
+from translab.report import sheets
+from translab.report.compare import Report, compare
 
 SEEDS = [1, 2, 3]
 VARIANTS = ("base", "heads-1", "positions-none")

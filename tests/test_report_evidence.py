@@ -17,31 +17,21 @@ from scipy import stats
 
 import scored
 from translab import files
-from translab.comparison import (
-    claim_evidence,
-    claim_evidence_errors,
-    claim_evidence_page,
-    claim_evidence_tables,
-    components_section,
-    errata,
-    heads_section,
-    probes,
-    records,
-    summary,
-)
+from translab.comparison import claim_evidence, claim_evidence_errors, probes, records
 from translab.comparison.claim_evidence import Material
 from translab.comparison.claim_evidence_sentences import changed, twins
 from translab.comparison.evidence import Evidence, Measurement
 from translab.comparison.gathering import Gathering
 from translab.comparison.items import Probe
 from translab.comparison.looks import nominal
-from translab.comparison.report import Report, compare
 from translab.comparison.results import Grid, Run, read_grid
 from translab.comparison.rounding import rounded, shown
-from translab.comparison.sheets import Table
 from translab.comparison.statistics import holm
 from translab.comparison.testsets import TestSet
 from translab.params import read_yaml
+from translab.report import components_section, errata, evidence_page, evidence_tables, heads_section, summary
+from translab.report.compare import Report, compare
+from translab.report.sheets import Table
 
 SEEDS = [1, 2, 3, 4]
 VARIANTS = ("base", "heads-1", "positions-none")
@@ -164,7 +154,7 @@ def test_words_are_found_by_how_often_training_showed_them(grid: Grid) -> None:
         {"base": 75.0, "positions-none": 75.0},
     ]
     assert [bucket["estimate"] for bucket in found] == [25.0, 0.0]
-    made = claim_evidence_tables.frequencies(found)
+    made = evidence_tables.frequencies(found)
     assert list(made.columns) == ["arm", "0–4 times (40)", "5 and more times (200)"]
     assert (
         claim_evidence.frequencies(CONTRAST, {name: list(grid.cells[name].runs.values()) for name in CONTRAST}, "test") is None
@@ -255,7 +245,7 @@ def test_what_cannot_be_used_has_no_evidence_and_a_value_by_itself_has_costs_alo
     assert claim_evidence.record(claim(contrast={"base": 1, "absent": -1}), material, 0.95)["contrasts"] == []
     alone = block(material, contrast={"base": 1.0})
     assert [row["name"] for row in alone["cost"]] == ["base"] and "differences" not in alone
-    assert [heading for heading, _ in claim_evidence_tables.told(alone)] == ["Cost, means over seeds"]
+    assert [heading for heading, _ in evidence_tables.told(alone)] == ["Cost, means over seeds"]
 
 
 def test_what_training_measured_is_compared_like_a_test_set(material: Material) -> None:
@@ -294,7 +284,7 @@ def test_a_decoder_that_sees_the_answer_is_shown_by_position(grid: Grid) -> None
         {"position": 1, "forced": 90.0, "free": 15.0},
         {"position": 2, "forced": 90.0, "free": 7.5},
     ]
-    figure = claim_evidence_page.figures.positions(found)
+    figure = evidence_page.figures.positions(found)
     assert figure is not None and "not-causal, given its own words" in figure
     assert claim_evidence.positions({"base": [run(True, 0.8)]}, "test") is None
 
@@ -302,8 +292,8 @@ def test_a_decoder_that_sees_the_answer_is_shown_by_position(grid: Grid) -> None
 def test_every_format_shows_the_same_evidence(material: Material) -> None:
     claims = [claim()]
     made = [claim_evidence.record(claims[0], material, 0.95)]
-    text = claim_evidence_page.markdown(made, claims)
-    (view,) = claim_evidence_page.contents(made, claims, material)["claimed"]
+    text = evidence_page.markdown(made, claims)
+    (view,) = evidence_page.contents(made, claims, material)["claimed"]
     assert view["contrast"] == "base − positions-none" and f"`{view['contrast']}`" in text
     assert [heading for heading, _ in view["tables"]] == [
         "In every metric, and on every split and probe",
@@ -530,7 +520,7 @@ def test_the_report_shows_the_evidence_in_every_format(report: Report) -> None:
     assert [len(found) for found in by_name.values()] == [1, 1, 0]
     for blocks in by_name.values():
         for block in blocks:
-            for heading, table in claim_evidence_tables.told(block):
+            for heading, table in evidence_tables.told(block):
                 assert f"\n{heading}\n\n{table.markdown()}" in report.text["evidence.md"]
                 assert f"<h4>{heading}</h4>" in page and stands_in(table, page), heading
     own = next(row for row in by_name["positions-are-needed"][0]["differences"] if row["metric"] == "acceptance")

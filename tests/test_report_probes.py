@@ -16,7 +16,6 @@ import scored
 from translab import files
 from translab.comparison.evidence import gather
 from translab.comparison.items import read_probes
-from translab.comparison.report import Report, compare
 from translab.comparison.results import read_grid
 from translab.comparison.rounding import shown
 from translab.comparison.shared import Shared
@@ -24,6 +23,7 @@ from translab.comparison.testsets import ResultsError
 from translab.comparison.wording import ERRORS, PROBES
 from translab.corpora.phrasebook import load
 from translab.corpora.phrasebook.diagnosis import KINDS
+from translab.report.compare import Report, compare
 
 SEEDS = [1, 2, 3]
 VARIANTS = ("base", "heads-1", "positions-none", "no-source-end")

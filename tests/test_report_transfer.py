@@ -18,23 +18,16 @@ import scipy.stats
 import scored
 import transferred
 from translab import files
-from translab.comparison import (
-    bodies,
-    intrinsic,
-    ladder_section,
-    pretraining_section,
-    sense_controls,
-    transfer_tables,
-    transfers,
-)
+from translab.comparison import bodies, intrinsic, sense_controls, transfers
 from translab.comparison.differences import differences
 from translab.comparison.evidence import gather
-from translab.comparison.report import Report, compare
 from translab.comparison.results import Cell, Run, read_grid
 from translab.comparison.rounding import shown
 from translab.comparison.shared import Shared
 from translab.comparison.testsets import read_test_sets
 from translab.comparison.thresholds import crossing, told, updates_to_threshold
+from translab.report import ladder_section, pretraining_section, transfer_tables
+from translab.report.compare import Report, compare
 
 SEEDS = [1, 2, 3]
 

@@ -111,7 +111,7 @@ def _row(prospect: Prospect) -> dict[str, Any]:
 
 
 def _told(prospects: list[Prospect], noise: Known) -> str:
-    from translab.comparison.sheets import table
+    from translab.report.sheets import table
     from translab_dvc.prospects import UNKNOWN
 
     rows = table(

@@ -1,1 +1,1 @@
-"""From scored translations to verdicts: what the evidence says about each claim, and the report that shows it."""
+"""From scored translations to verdicts: what the evidence says about each claim. `translab.report` shows it."""

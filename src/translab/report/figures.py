@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import svg
 from translab.comparison.results import BASE
 from translab.comparison.rounding import BETTER, UNITS, interval, shown
-from translab.comparison.svg import drawing, line, linear, logarithmic, path, rectangle, text
+from translab.report import svg
+from translab.report.svg import drawing, line, linear, logarithmic, path, rectangle, text
 
 WIDTH = 440.0
 """Pixels of a figure in a column."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from translab.comparison.results import BASE
 from translab.comparison.rounding import LABELS, interval, shown
-from translab.comparison.sheets import Table, table
-from translab.comparison.tables import word
 from translab.comparison.thresholds import told
+from translab.report.sheets import Table, table
+from translab.report.tables import word
 
 Record = Mapping[str, Any]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison.probe_tables import marked, title
 from translab.comparison.results import BASE
 from translab.comparison.rounding import LABELS, interval, shown
-from translab.comparison.sheets import Table, table
 from translab.comparison.testsets import TEST_SET
+from translab.report.probe_tables import marked, title
+from translab.report.sheets import Table, table
 
 MARKS = {
     "supported": "✓",

@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import bodies, series
+from translab.comparison import bodies
 from translab.comparison.probes import CHANCE
 from translab.comparison.results import BASE
 from translab.comparison.rounding import LABELS, interval, shown
-from translab.comparison.series import BOTTOM, LEFT, RIGHT, TOP, Frame, Series
-from translab.comparison.sheets import Table, table
-from translab.comparison.svg import linear, logarithmic
-from translab.comparison.tables import word
 from translab.comparison.testsets import PROBE
+from translab.report import series
+from translab.report.series import BOTTOM, LEFT, RIGHT, TOP, Frame, Series
+from translab.report.sheets import Table, table
+from translab.report.svg import linear, logarithmic
+from translab.report.tables import word
 
 Record = Mapping[str, Any]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from translab.comparison import series, transfer_tables
 from translab.comparison.results import BASE
 from translab.comparison.rounding import LABELS, shown
-from translab.comparison.series import BOTTOM, LEFT, RIGHT, TOP, Frame, Series
-from translab.comparison.svg import linear, logarithmic
 from translab.comparison.transfers import LADDERS, PAIRS
+from translab.report import series, transfer_tables
+from translab.report.series import BOTTOM, LEFT, RIGHT, TOP, Frame, Series
+from translab.report.svg import linear, logarithmic
 
 Record = Mapping[str, Any]
 

@@ -24,8 +24,8 @@ from scipy.special import chdtri
 from translab.comparison.evidence import Evidence
 from translab.comparison.results import Cell, Grid
 from translab.comparison.rounding import interval, rounded, shown
-from translab.comparison.sheets import Table, table
 from translab.comparison.statistics import MINIMUM_SEEDS
+from translab.report.sheets import Table, table
 
 OWN = "run"
 """What `randomness` says of a source that the run's own seed draws."""

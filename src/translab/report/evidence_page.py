@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import claim_evidence_figures as figures
-from translab.comparison import claim_evidence_tables as tables
 from translab.comparison.claim_evidence import Material, View
 from translab.comparison.rounding import MINUS
 from translab.comparison.wording import ERRORS
+from translab.report import evidence_figures as figures
+from translab.report import evidence_tables as tables
 
 Record = Mapping[str, Any]
 

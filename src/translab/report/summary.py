@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison.rounding import UNITS, interval, shown
-from translab.comparison.tables import MARKS
 from translab.comparison.testsets import TEST_SET
 from translab.comparison.verdicts import VERDICTS
+from translab.report.tables import MARKS
 
 DECIDED = ("supported", "refuted", "equivalent")
 """Verdicts of claims that the evidence answers; they come first."""

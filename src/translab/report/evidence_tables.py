@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from translab.comparison.claim_evidence_errors import QUANTITY
-from translab.comparison.probe_tables import rates, title
 from translab.comparison.rounding import LABELS, interval, shown
-from translab.comparison.sheets import Table, table
 from translab.comparison.testsets import PART, PROBE
+from translab.report.probe_tables import rates, title
+from translab.report.sheets import Table, table
 
 Record = Mapping[str, Any]
 

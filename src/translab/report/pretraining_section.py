@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import sense_controls, sense_figures
+from translab.comparison import sense_controls
 from translab.comparison.intrinsic import CHANCE
 from translab.comparison.results import Grid
 from translab.comparison.rounding import interval, shown
-from translab.comparison.sheets import Table, table
+from translab.report import sense_figures
+from translab.report.sheets import Table, table
 
 Record = Mapping[str, Any]
 

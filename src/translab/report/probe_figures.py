@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import svg
 from translab.comparison.probes import CHANCE
 from translab.comparison.rounding import LABELS, shown
-from translab.comparison.svg import drawing, line, linear, path, text
+from translab.report import svg
+from translab.report.svg import drawing, line, linear, path, text
 
 
 def by_distance(record: Mapping[str, Any], base: Mapping[str, Any] | None, box: Mapping[str, float]) -> str:

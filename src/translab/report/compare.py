@@ -14,30 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from translab import files
-from translab.comparison import (
-    claim_evidence,
-    claim_evidence_page,
-    components_section,
-    errata,
-    heads_section,
-    page,
-    pilot,
-    probe_tables,
-    probes,
-    records,
-    summary,
-    tables,
-    transfers,
-    wording,
-)
+from translab.comparison import claim_evidence, pilot, probes, records, transfers, wording
 from translab.comparison.claim_evidence import Material
 from translab.comparison.differences import paired
 from translab.comparison.evidence import primary
 from translab.comparison.judging import judged
 from translab.comparison.results import Grid
 from translab.comparison.rounding import LABELS
-from translab.comparison.sheets import Table
 from translab.comparison.testsets import TEST_SET
+from translab.report import components_section, errata, evidence_page, heads_section, page, probe_tables, summary, tables
+from translab.report.sheets import Table
 
 
 @dataclass(frozen=True)
@@ -102,7 +88,7 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
         record["randomness"] = next((entry for entry in components if entry["name"] == record["name"]), None)
     contents = page.contents(grid, verdicts, found, elsewhere, metric, curves, values, files.read_json(data / "audit.json"))
     contents |= {
-        "behind": claim_evidence_page.contents(behind, verdicts, material),
+        "behind": evidence_page.contents(behind, verdicts, material),
         "heads": heads_section.contents(heads),
         "components": components_section.contents(components),
         "errata": errata.contents(),
@@ -119,7 +105,7 @@ def compare(values: Mapping[str, Any], names: Sequence[tuple[str, str]], claims:
         },
         text={
             "summary.md": summary.markdown(verdicts, grid.problems),
-            "evidence.md": claim_evidence_page.markdown(behind, verdicts),
+            "evidence.md": evidence_page.markdown(behind, verdicts),
             "claims.md": _claims_markdown(verdicts, grid),
             "ablations.md": _models_markdown("Ablations", found["ablations"], metric, elsewhere)
             + _bodies_markdown(contents)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import figures, series
 from translab.comparison.results import Run
 from translab.comparison.rounding import shown
-from translab.comparison.series import BOTTOM, LEFT, RIGHT, TOP, Frame, Series
-from translab.comparison.svg import linear, logarithmic
+from translab.report import figures, series
+from translab.report.series import BOTTOM, LEFT, RIGHT, TOP, Frame, Series
+from translab.report.svg import linear, logarithmic
 
 HUES = ("hue-a", "hue-b", "hue-c", "hue-d")
 """Hues of arms, in the contrast's order."""

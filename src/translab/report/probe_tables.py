@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from translab.comparison.rounding import interval, shown
-from translab.comparison.sheets import Table, table
 from translab.comparison.testsets import PROBE, TEST_SET
+from translab.report.sheets import Table, table
 
 SIGN = {"chance": "○", "better": "▲", "worse": "▼"}
 """A sign for what a score is."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import svg
 from translab.comparison.intrinsic import CHANCE
 from translab.comparison.rounding import interval, shown
-from translab.comparison.svg import drawing, line, linear, path, text
+from translab.report import svg
+from translab.report.svg import drawing, line, linear, path, text
 
 ROW, TOP, LEFT, WIDTH = 40, 10, 12.0, 440.0
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from translab.comparison import svg
 from translab.comparison.intrinsic import over_seeds
-from translab.comparison.probe_tables import Matrix
 from translab.comparison.results import BASE, Cell, Grid
 from translab.comparison.rounding import interval, shown
-from translab.comparison.sheets import Table, table
-from translab.comparison.svg import drawing, line, linear, text
+from translab.report import svg
+from translab.report.probe_tables import Matrix
+from translab.report.sheets import Table, table
+from translab.report.svg import drawing, line, linear, text
 
 Record = Mapping[str, Any]
 

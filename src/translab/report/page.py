@@ -10,27 +10,26 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from translab.comparison import (
+from translab.comparison import records, transfers
+from translab.comparison.probes import CHANCE
+from translab.comparison.results import BASE, Grid, Run
+from translab.comparison.rounding import BETTER, LABELS, UNITS, interval, shown
+from translab.comparison.testsets import TEST_SET
+from translab.comparison.verdicts import VERDICTS
+from translab.comparison.wording import AT_CHANCE, COMPARED
+from translab.config import flatten
+from translab.report import (
     body_section,
-    claim_evidence_figures,
-    claim_evidence_tables,
+    evidence_figures,
+    evidence_tables,
     figures,
     ladder_section,
     pretraining_section,
     probe_figures,
     probe_section,
-    records,
     tables,
-    transfers,
 )
-from translab.comparison.probes import CHANCE
-from translab.comparison.results import BASE, Grid, Run
-from translab.comparison.rounding import BETTER, LABELS, UNITS, interval, shown
-from translab.comparison.svg import TEMPLATES, as_file
-from translab.comparison.testsets import TEST_SET
-from translab.comparison.verdicts import VERDICTS
-from translab.comparison.wording import AT_CHANCE, COMPARED
-from translab.config import flatten
+from translab.report.svg import TEMPLATES, as_file
 
 EXAMPLES = 6
 """Sentences shown of each kind."""
@@ -115,7 +114,7 @@ def html(page: Mapping[str, Any]) -> str:
         "units": UNITS,
         "labels": LABELS,
         "better": BETTER,
-        "known": claim_evidence_tables.KNOWN,
+        "known": evidence_tables.KNOWN,
         **probe_section.HELPERS,
     }
     environment.filters |= {"drawing": Markup, "code": _code}
@@ -221,7 +220,7 @@ def _attention(run: Run | None) -> list[dict[str, Any]]:
     cards = []
     for sentence in run.attention[:MAPS]:
         layers = sentence["weights"]
-        last = claim_evidence_figures.mean_of_heads(layers[-1])
+        last = evidence_figures.mean_of_heads(layers[-1])
         heads = [
             figures.attention(sentence, weights, 7, False, f"layer {layer}, head {head}")
             for layer, in_layer in enumerate(layers, start=1)

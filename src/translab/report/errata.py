@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from translab.comparison.sheets import Table, table
+from translab.report.sheets import Table, table
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from translab.comparison import svg
 from translab.comparison.rounding import shown
-from translab.comparison.svg import Scale, drawing, line, path, rectangle, text
+from translab.report import svg
+from translab.report.svg import Scale, drawing, line, path, rectangle, text
 
 WIDTH = 440.0
 """Pixels of a figure in a column."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from translab.comparison import probe_figures, probe_tables, probes
+from translab.comparison import probes
 from translab.comparison.results import BASE, Grid
 from translab.comparison.testsets import PROBE
 from translab.comparison.wording import ERRORS, PROBES
+from translab.report import probe_figures, probe_tables
 
 HELPERS = {"marked": probe_tables.marked, "between": probe_tables.between, "appearance": probe_tables.appearance}
 """What the template calls."""
