@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro smoke test lint types check recipes dashboard publish report bench lock clean distclean
+.PHONY: help setup repro smoke test soak lint types check recipes dashboard publish report bench lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ smoke: $(RUN_STAMP) ## every stage at tiny size, in a throw-away copy (KEEP=1 ke
 
 test: $(DEV_STAMP) ## all tests, with line coverage
 	@python -m pytest --cov --cov-report=term
+
+soak: $(DEV_STAMP) ## the tests that take minutes: kills at random moments
+	@python -m pytest -m soak
 
 lint: $(DEV_STAMP) ## style
 	@ruff check .

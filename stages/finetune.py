@@ -24,6 +24,7 @@ def main(source: str, ladder: str, layers: str, surgery: str, seed: str) -> None
             donor=donor,
             folder=layout.run_folder(this.name, this.seed),
             cost_file=layout.cost_file(this.name, this.seed),
+            checkpoints=layout.checkpoints(this.name, this.seed),
             log=live.log,
         )
 

@@ -20,6 +20,7 @@ def main(method: str, seed: str) -> None:
             donor=None,
             folder=layout.run_folder(this.name, this.seed),
             cost_file=layout.cost_file(this.name, this.seed),
+            checkpoints=layout.checkpoints(this.name, this.seed),
             log=live.log,
         )
 

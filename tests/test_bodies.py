@@ -289,6 +289,7 @@ def test_an_evaluation_is_whole(model: dict[str, object], tmp_path: Path) -> Non
         donor=None,
         folder=tmp_path / "runs" / "1",
         cost_file=tmp_path / "cost.json",
+        checkpoints=tmp_path / "checkpoints",
         log=lambda step, values: None,
     )
     evaluate(

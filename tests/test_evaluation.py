@@ -142,6 +142,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             donor=None,
             folder=folder / "runs" / name / "1",
             cost_file=folder / "cost.json",
+            checkpoints=folder / "checkpoints",
             log=lambda step, values: None,
         )
     return folder

@@ -153,6 +153,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         donor=None,
         folder=folder / "runs" / "1",
         cost_file=folder / "cost.json",
+        checkpoints=folder / "checkpoints",
         log=lambda step, values: None,
     )
     toy.write_pairs(folder / "text" / "probes" / "word-order.parquet", twins(10))

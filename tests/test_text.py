@@ -105,7 +105,7 @@ def test_order_follows_the_seed_alone(bucketing: bool) -> None:
     examples = examples_of([(n % 7 + 1, n % 11 + 1) for n in range(100)])
 
     def first(seed: int) -> list[int]:
-        stream = iter(EndlessBatches(examples, 20, bucketing, seed))
+        stream = iter(EndlessBatches(examples, 20, bucketing, seed, 0))
         return [int(next(stream).target.shape[1]) for _ in range(40)]
 
     assert first(1) == first(1)
@@ -115,10 +115,12 @@ def test_order_follows_the_seed_alone(bucketing: bool) -> None:
 @pytest.mark.parametrize("bucketing", [True, False])
 def test_each_epoch_has_an_order_of_its_own_and_holds_every_pair(bucketing: bool) -> None:
     examples = Examples([[row + 7] for row in range(20)], [[row + 7, END] for row in range(20)])
-    stream = iter(EndlessBatches(examples, 8, bucketing, 1))
+    stream = iter(EndlessBatches(examples, 8, bucketing, 1, 0))
     epochs = [[int(row) for _ in range(5) for row in next(stream).source[:, 0]] for _ in range(2)]
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(7, 27))
+    later = iter(EndlessBatches(examples, 8, bucketing, 1, 7))
+    assert [int(row) for _ in range(3) for row in next(later).source[:, 0]] == epochs[1][8:], "from the second epoch's third on"
 
 
 def test_short_rows_are_padded_at_the_end() -> None:

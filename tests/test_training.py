@@ -55,6 +55,7 @@ def trained(folder: Path, tmp_path: Path) -> Train:
             donor=donor,
             folder=tmp_path / name,
             cost_file=tmp_path / f"{name}-cost.json",
+            checkpoints=tmp_path / "checkpoints",
             log=log,
         )
         return tmp_path / name
@@ -300,7 +301,7 @@ def test_padding_is_counted_over_the_batches_of_the_training(trained: Train, fol
         objective = load_objective(written, "cpu")
         pairs = read_table(folder / "text/train.parquet", ["source", "target"])
         training = objective.examples(pairs["source"].to_pylist(), pairs["target"].to_pylist())
-        batches = list(islice(EndlessBatches(training, 100, bucketing, stream(run.seed, "order")), 12))
+        batches = list(islice(EndlessBatches(training, 100, bucketing, stream(run.seed, "order"), 0), 12))
         every = torch.cat([ids.flatten() for batch in batches for ids in (batch.source, batch.target)])
         assert shares[bucketing] == (every == PAD).sum().item() / len(every)
     assert shares[False] > 2 * shares[True] > 0
@@ -312,7 +313,7 @@ def test_weight_decay_acts_on_the_weights_or_in_the_loss_and_on_matrices_alone(d
     rate, strength, beta, root = 0.1, 0.5, 0.9, 0.98
     values = toy.run(optimisation={"decay": decay, "weight_decay": strength, "learning_rate": rate, "warmup": 0})
     objective = OneMatrix()
-    learner = Learner(objective, values.values.optimisation, None)
+    learner = Learner(objective, values.values.optimisation, None, made=0)
     optimizer = learner.configure_optimizers()["optimizer"]
     matrix, bias = objective.network.weight, objective.network.bias
     before = {"matrix": matrix.detach().clone(), "bias": bias.detach().clone()}

@@ -7,6 +7,7 @@ from pathlib import Path
 RUNS, COSTS, EVALUATIONS = Path("data/runs"), Path("data/costs"), Path("data/evaluations")
 TOKENIZER = Path("data/tokenizer")
 TEXT = Path("data/text")
+CHECKPOINTS = Path(".cache/checkpoints")
 
 
 def text(task: str) -> Path:
@@ -22,6 +23,11 @@ def tokenizers(task: str) -> tuple[Path, Path]:
 def run_folder(name: str, seed: int) -> Path:
     """Folder of one trained model."""
     return RUNS / name / str(seed)
+
+
+def checkpoints(name: str, seed: int) -> Path:
+    """Folder of what a stopped training goes on from; DVC knows nothing of it."""
+    return CHECKPOINTS / f"{name}-{seed}"
 
 
 def cost_file(name: str, seed: int) -> Path:

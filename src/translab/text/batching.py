@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -127,17 +128,19 @@ class EndlessBatches(IterableDataset[Batch]):
         tokens: budget of a batch in target types, padding included.
         bucketing: whether sentences of similar lengths share a batch.
         seed: of the order.
+        first: how many batches have been seen already.
     """
 
-    def __init__(self, examples: Examples, tokens: int, bucketing: bool, seed: int) -> None:
+    def __init__(self, examples: Examples, tokens: int, bucketing: bool, seed: int, first: int) -> None:
         self.examples = examples
         self.tokens = tokens
         self.divide = bucketed if bucketing else unbucketed
         self.seed = seed
+        self.first = first
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch = 0
-        while True:
-            for rows in self.divide(self.examples, self.tokens, np.random.default_rng((self.seed, epoch))):
-                yield collate(self.examples, rows)
-            epoch += 1
+        return (collate(self.examples, rows) for rows in islice(self._rows(), self.first, None))
+
+    def _rows(self) -> Iterator[list[int]]:
+        for epoch in count():
+            yield from self.divide(self.examples, self.tokens, np.random.default_rng((self.seed, epoch)))

@@ -49,9 +49,10 @@ class Record:
 class Watch(lightning.Callback):
     """Follows a training through its validations."""
 
-    def __init__(self, samples: Pairs, report: Callable[[int, Mapping[str, float]], None]) -> None:
+    def __init__(self, samples: Pairs, report: Callable[[int, Mapping[str, float]], None], keep: Callable[[], None]) -> None:
         self.samples = samples
         self.report = report
+        self.keep = keep
         self.history: list[Record] = []
         self.samples_seen: list[tuple[int, str, str]] = []
         self.best: dict[str, Tensor] = {}
@@ -59,6 +60,8 @@ class Watch(lightning.Callback):
         self.since_best = 0
         self.stopped_early = False
         self.seconds = 0.0
+        self.began = time.perf_counter()
+        """When training began; where it was stopped in between, so much before now as it has taken."""
         self._start = 0.0
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
@@ -72,7 +75,7 @@ class Watch(lightning.Callback):
             DivergedError: if a loss is not a number.
         """
         learner: Learner = pl_module
-        record = self._record(trainer.global_step, learner, trainer.optimizers[0].param_groups[0]["lr"])
+        record = self._record(learner.update, learner, trainer.optimizers[0].param_groups[0]["lr"])
         if not (math.isfinite(record.train_loss) and math.isfinite(record.valid_loss)):
             raise DivergedError(record.step)
         self.history.append(record)
@@ -87,8 +90,13 @@ class Watch(lightning.Callback):
                 trainer.should_stop = True
         shown = zip(self.samples[0], learner.objective.samples(*self.samples), strict=True)
         self.samples_seen += [(record.step, source, text) for source, text in shown]
-        self.report(record.step, {name: value for name, value in asdict(record).items() if name != "step"})
+        self.tell(record)
         self.seconds += time.perf_counter() - self._start
+        self.keep()
+
+    def tell(self, record: Record) -> None:
+        """Report a validation."""
+        self.report(record.step, {name: value for name, value in asdict(record).items() if name != "step"})
 
     def _record(self, step: int, learner: Learner, rate: float) -> Record:
         valid, train = (total(measures) for measures in learner.measures)
@@ -126,11 +134,14 @@ class Progress(lightning.Callback):
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
         self.start = 0.0
+        self.tokens = 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Open the bar."""
-        self.start = time.perf_counter()
-        self.bar = tqdm(total=trainer.max_steps, unit="update", disable=None, dynamic_ncols=True)
+        learner: Learner = pl_module
+        self.start, self.tokens = time.perf_counter(), learner.tokens
+        total = learner.optimisation.updates
+        self.bar = tqdm(initial=learner.made, total=total, unit="update", disable=None, dynamic_ncols=True)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any, **__: Any) -> None:
         """One update done."""
@@ -145,16 +156,18 @@ class Progress(lightning.Callback):
         record = watch.history[-1]
         self.bar.set_postfix(train=f"{record.train_loss:.3f}", valid=f"{record.valid_loss:.3f}")
         if self.bar.disable:
+            learner: Learner = pl_module
+            updates = learner.optimisation.updates
             seconds = time.perf_counter() - self.start
-            left = seconds / record.step * (trainer.max_steps - record.step)
+            left = seconds / learner.global_step * (updates - record.step)
             logger.info(
                 "update %d of %d  training %.3f  validation %.3f  accuracy %.3f  %.0f tokens/s  %.0f s left at most",
                 record.step,
-                trainer.max_steps,
+                updates,
                 record.train_loss,
                 record.valid_loss,
                 record.valid_accuracy,
-                record.tokens / seconds,
+                (record.tokens - self.tokens) / seconds,
                 left,
             )
 

@@ -3,7 +3,7 @@
 Validation comes every `validate_every` updates; training ends at `updates`, or after `patience` validations in a row without a
 lower validation loss. A network that is not trained, because it has no updates or nothing to train, is measured once. A
 training whose loss stops being a number has diverged, which is a result like others: it ends there, and what was best before is
-its outcome.
+its outcome. A training that was stopped goes on from its last checkpoint, and ends with the bits that it would have had.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from translab.models.kernels import use_fast_matrix_products
 from translab.pretraining.objective import Objective
 from translab.text.batching import EndlessBatches, Examples, bucketed, collate
 from translab.training.callbacks import Pairs, Progress, Record, Watch, total
+from translab.training.checkpoints import Checkpoints
 from translab.training.learner import DivergedError, Learner
+from translab.training.state import put_back, taken
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ def fit(
     samples: Pairs,
     log: Callable[[int, Mapping[str, float]], None],
     gradual: GradualUnfreezing | None,
+    checkpoints: Checkpoints,
 ) -> Fit:
     """Train an objective's network.
 
@@ -91,6 +94,7 @@ def fit(
         samples: sentence pairs to show the network at each validation.
         log: called once a validation with the step and its measures.
         gradual: what is released in the course of training, if anything.
+        checkpoints: where the training goes on from, and leaves its state after each validation.
 
     Returns:
         weights, history and samples; the network itself keeps the last weights.
@@ -111,11 +115,16 @@ def fit(
     trainable = gradual is not None or any(parameter.requires_grad for parameter in objective.network.parameters())
     if not (optimisation.updates and trainable):
         return _measured(objective, valid, seen, machine, tokens, samples, log)
-    learner = Learner(objective, optimisation, gradual)
-    watch = Watch(samples, log)
+    learner = Learner(objective, optimisation, gradual, made=0)
+    watch = Watch(samples, log, keep=lambda: checkpoints.write(taken(learner, watch)))
     first = _weights(objective.network)
     diverged_at = None
     logger.info("%s", ModelSummary(learner, max_depth=4))
+    callbacks: list[lightning.Callback] = [watch, Progress()]
+    if checkpoint := checkpoints.newest():
+        logger.info("Training was stopped before; it goes on from update %d of %d.", checkpoint.update, optimisation.updates)
+        callbacks.append(put_back(checkpoint, learner, watch))
+    left = 0 if watch.stopped_early else optimisation.updates - learner.made
     with warnings.catch_warnings(), _Quiet():
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
@@ -123,7 +132,7 @@ def fit(
             devices=1,
             precision=machine.precision,
             deterministic=True,
-            max_steps=optimisation.updates,
+            max_steps=left,
             val_check_interval=optimisation.validate_every,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
@@ -132,14 +141,13 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
-            callbacks=[watch, Progress()],
+            callbacks=callbacks,
         )
-        start = time.perf_counter()
         handler = signal.getsignal(signal.SIGTERM)
         try:
             trainer.fit(
                 learner,
-                DataLoader(EndlessBatches(train, tokens, bucketing, order_seed), batch_size=None),
+                DataLoader(EndlessBatches(train, tokens, bucketing, order_seed, learner.made), batch_size=None),
                 [_in_order(valid, tokens), _in_order(seen, tokens)],
             )
         except SIGTERMException:
@@ -148,7 +156,7 @@ def fit(
             diverged_at = error.update
         finally:
             signal.signal(signal.SIGTERM, handler)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - watch.began
     if diverged_at is not None:
         logger.warning("%s", _divergence(diverged_at, watch))
     return Fit(

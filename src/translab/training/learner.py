@@ -12,6 +12,7 @@ gradient is clipped before the penalty's is added, so that both kinds clip the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -39,14 +40,25 @@ class DivergedError(Exception):
 
 
 class Learner(lightning.LightningModule):
-    """Lightning's view of an objective; it adds no mathematics."""
+    """Lightning's view of an objective; it adds no mathematics.
 
-    def __init__(self, objective: Objective, optimisation: Optimisation, gradual: GradualUnfreezing | None) -> None:
+    Args:
+        objective: what is trained.
+        optimisation: values of that section.
+        gradual: what is released in the course of training, if anything.
+        made: updates that were made before a training was stopped, which Lightning does not count.
+    """
+
+    moments: Mapping[int, Mapping[str, Tensor]] | None = None
+    """What the optimizer begins with: its state of each parameter, in its own order."""
+
+    def __init__(self, objective: Objective, optimisation: Optimisation, gradual: GradualUnfreezing | None, made: int) -> None:
         super().__init__()
         self.objective = objective
         self.network = objective.network
         self.optimisation = optimisation
         self.gradual = gradual
+        self.made = made
         self.gradient_norm = torch.zeros(())
         self.objective_sum = torch.zeros(())
         self.tokens_since = 0
@@ -54,6 +66,11 @@ class Learner(lightning.LightningModule):
         self.positions = 0
         self.padded = torch.zeros((), dtype=torch.int64)
         self.measures: list[list[Measure]] = [[], []]
+
+    @property
+    def update(self) -> int:
+        """Updates made, those before the training was stopped included."""
+        return self.made + self.global_step
 
     def training_step(self, batch: Batch) -> Tensor:
         """One update's loss.
@@ -63,7 +80,7 @@ class Learner(lightning.LightningModule):
         """
         loss = self.objective.loss(batch)
         if not loss.objective.isfinite():
-            raise DivergedError(self.global_step)
+            raise DivergedError(self.update)
         self.objective_sum = self.objective_sum.to(loss.objective.device) + loss.objective.detach() * loss.tokens
         self.tokens_since += loss.tokens
         self.tokens += loss.tokens
@@ -79,7 +96,7 @@ class Learner(lightning.LightningModule):
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """After an update, release what is due."""
         if self.gradual is not None:
-            self.gradual.after(self.global_step)
+            self.gradual.after(self.update)
 
     def validation_step(self, batch: Batch, _: int, dataloader_idx: int) -> None:
         """Measure one batch of the validation set (0) or of the training sample (1)."""
@@ -95,7 +112,9 @@ class Learner(lightning.LightningModule):
         ]
         kind = OPTIMIZERS[self.optimisation.decay]
         optimizer = kind(groups, lr=self.optimisation.learning_rate, betas=BETAS, eps=EPSILON, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, self.optimisation))
+        if self.moments is not None:
+            optimizer.load_state_dict({"state": self.moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(self.made + step, self.optimisation))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

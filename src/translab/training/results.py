@@ -19,9 +19,8 @@ from translab.config import Run
 from translab.files import whole, write_json, write_text
 from translab.runs import BEST, LAST, table, write_weights
 from translab.training.callbacks import Record
+from translab.training.checkpoints import VERSIONS
 from translab.training.fit import Fit
-
-VERSIONS = ("torch", "pytorch-lightning", "tokenizers", "numpy")
 
 
 def write_run(

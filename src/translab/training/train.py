@@ -17,10 +17,11 @@ from translab.files import read_json, read_table, write_json
 from translab.freezing import GradualUnfreezing, fingerprints, freeze, stop_dropout
 from translab.pretraining import build
 from translab.pretraining.objective import Objective, Vocabularies
-from translab.runs import load_vocabularies, load_weights
+from translab.runs import BEST, load_vocabularies, load_weights
 from translab.seeds import drawn
 from translab.text import bpe
 from translab.text.batching import fitting
+from translab.training.checkpoints import key, opened
 from translab.training.fit import TrainingError, fit
 from translab.training.results import cost, write_run
 from translab.transfer import Transplant, transplant
@@ -43,9 +44,12 @@ def train(
     donor: Path | None,
     folder: Path,
     cost_file: Path,
+    checkpoints: Path,
     log: Callable[[int, Mapping[str, float]], None],
 ) -> None:
     """Train one model and write its folder and its cost, whole or not at all.
+
+    What was stopped before, at any moment, goes on from its last checkpoint, and gives the same bytes.
 
     Args:
         run: the resolved configuration.
@@ -54,12 +58,14 @@ def train(
         tokenizers: files of the source and the target vocabulary.
         donor: run folder from which shallow layers come, if any.
         folder, cost_file: where the results go.
+        checkpoints: folder of what a stopped training goes on from; it is gone when the results are written.
         log: called once a validation with the step and its measures.
 
     Raises:
         TrainingError: if there is no text to train on, the loss of a network that is not trained is not a number, or a frozen
             tensor moved.
         TransferError: if the donor does not fit.
+        CheckpointError: if another process is training the same run.
     """
     vocabularies = Vocabularies(bpe.load(tokenizers[0]), bpe.load(tokenizers[1]))
     randomness = run.values.randomness
@@ -89,33 +95,44 @@ def train(
     objective.count(training)
     counting = time.perf_counter() - start
     rows = range(0, len(valid_pairs[0]), max(1, len(valid_pairs[0]) // SAMPLES))[:SAMPLES]
-    result = fit(
-        objective,
-        training,
-        validation,
-        optimisation=run.values.optimisation,
-        machine=run.values.machine,
-        tokens=run.values.batch.tokens,
-        bucketing=run.values.batch.bucketing,
-        order_seed=drawn(run.seed, randomness.order, "order"),
-        dropout_seed=drawn(run.seed, randomness.dropout, "dropout"),
-        samples=([valid_pairs[0][row] for row in rows], [valid_pairs[1][row] for row in rows]),
-        log=log,
-        gradual=gradual,
-    )
-    after = fingerprints(network)
-    released = set(before) - set(after) if gradual else set()  # compared with its first values when it was released
-    moved = [name for name in before if name not in released and before[name] != after.get(name)]
-    if moved:
-        raise TrainingError(
-            f"{folder}: {', '.join(moved)} should be frozen but changed in training; this is a defect of translab."
+    with opened(checkpoints, key(run.model_dump(mode="json"), _inputs(run, text, added, tokenizers, donor))) as kept:
+        result = fit(
+            objective,
+            training,
+            validation,
+            optimisation=run.values.optimisation,
+            machine=run.values.machine,
+            tokens=run.values.batch.tokens,
+            bucketing=run.values.batch.bucketing,
+            order_seed=drawn(run.seed, randomness.order, "order"),
+            dropout_seed=drawn(run.seed, randomness.dropout, "dropout"),
+            samples=([valid_pairs[0][row] for row in rows], [valid_pairs[1][row] for row in rows]),
+            log=log,
+            gradual=gradual,
+            checkpoints=kept,
         )
-    proof = {"frozen": after, "released": gradual.released if gradual else [], "transferred": _transferred(given)}
-    write_run(folder, run, result, network, proof, tokenizers, dict(zip(*valid_pairs, strict=True)))
-    write_json(cost_file, cost(run, result, counting))
+        after = fingerprints(network)
+        released = set(before) - set(after) if gradual else set()  # compared with its first values when it was released
+        moved = [name for name in before if name not in released and before[name] != after.get(name)]
+        if moved:
+            raise TrainingError(
+                f"{folder}: {', '.join(moved)} should be frozen but changed in training; this is a defect of translab."
+            )
+        proof = {"frozen": after, "released": gradual.released if gradual else [], "transferred": _transferred(given)}
+        write_run(folder, run, result, network, proof, tokenizers, dict(zip(*valid_pairs, strict=True)))
+        write_json(cost_file, cost(run, result, counting))
+        kept.clear()
     losses = [record.valid_loss for record in result.history]
     found = f"best validation loss {min(losses):.4f}" if losses else "no validation loss was a number"
     logger.info("%s: %s; results in %s", run.name, found, folder)
+
+
+def _inputs(run: Run, text: Path, added: Path | None, tokenizers: tuple[Path, Path], donor: Path | None) -> list[Path]:
+    """The files that a training reads."""
+    found = [text / "train.parquet", text / "valid.parquet", *tokenizers]
+    if run.values.data.add_a and added:
+        found.append(added / "train.parquet")
+    return found + ([donor / name for name in (BEST, "source.json", "target.json")] if donor else [])
 
 
 def _transfer(
