@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import pytest
 from dvc.repo import Repo
 
 from conftest import new_repository, runner
-from translab_dvc import lockfile, repro, smoke
+from translab_dvc import command, lockfile, repro, smoke
 
 Stages = dict[str, str | tuple[str, tuple[str, ...]]]
 """Shell scripts by the names of their stages, which write `out/<name>`; with the outputs they need, where they need any."""
@@ -235,3 +236,19 @@ def test_the_smoke_tests_copy_holds_what_git_holds_or_would_hold(tmp_path: Path)
     assert found == {".dvc/.gitignore", ".dvc/config", ".gitignore", "dvc.yaml", "new", "params.yaml"}
     status = subprocess.run(["git", "status", "--short"], cwd=copy, check=True, capture_output=True, text=True)
     assert status.stdout == ""
+
+
+def test_while_a_stage_runs_nobody_says_what_is_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = project(tmp_path / "project", {"a": "mkdir -p out; echo a > out/a"})
+    monkeypatch.chdir(root)
+    lock = root / ".dvc/tmp/rwlock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(json.dumps({"write": {str(root / "out/a"): {"pid": os.getppid(), "cmd": "another"}}, "read": {}}))
+    sentence = (
+        f"{root}: a stage is running (process {os.getppid()}), so what is up to date is not known; ask again when it has ended."
+    )
+    for call, name in ((repro.main, "repro"), (lambda _: command.main(["plan"]), "translab")):
+        assert call([]) == 1
+        assert capsys.readouterr().err == f"{name}: {sentence}\n"

@@ -6,14 +6,17 @@ instance, and walks every folder of source once for each instance that depends o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dvc.dependency.param
 import dvc.output
 import tqdm
+from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 
 from translab_dvc import plan
@@ -37,13 +40,28 @@ class Pipeline:
         return plan.restrict(self.needs, plan.with_dependants(self.needs, self.changed))
 
 
+class BusyError(ValueError):
+    """Instances are being reproduced, so that nobody can say what is up to date."""
+
+
 def read() -> Pipeline:
-    """The pipeline of the project in the current directory."""
+    """The pipeline of the project in the current directory.
+
+    Raises:
+        BusyError: if a stage is running.
+    """
     tqdm.tqdm.monitor_interval = 0  # no thread of its own: this process will fork
-    with Repo(_wait_for_lock=True) as repo, lock_repo(repo), _each_file_once():
-        graph = repo.index.graph
-        needs = {stage.addressing: frozenset(other.addressing for other in graph.successors(stage)) for stage in graph}
-        return Pipeline(needs, frozenset(stage.addressing for stage in graph if stage.status(check_updates=True)))
+    try:
+        with Repo(_wait_for_lock=True) as repo, lock_repo(repo), _each_file_once():
+            graph = repo.index.graph
+            needs = {stage.addressing: frozenset(other.addressing for other in graph.successors(stage)) for stage in graph}
+            return Pipeline(needs, frozenset(stage.addressing for stage in graph if stage.status(check_updates=True)))
+    except LockError as error:
+        numbers = sorted(set(re.findall(r"PID (\d+)", str(error))))
+        raise BusyError(
+            f"{Path.cwd()}: a stage is running (process {' and '.join(numbers)}), so what is up to date is not known; "
+            f"ask again when it has ended."
+        ) from None
 
 
 @contextmanager

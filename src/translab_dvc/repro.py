@@ -61,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _reproduce(options.jobs or default_jobs(), keep_going=options.keep_going, dry_run=options.dry_run)
     except Interrupted as interruption:
         return 128 + interruption.number
+    except (ConfigError, pipeline.BusyError) as error:
+        print(f"repro: {error}", file=sys.stderr)
+        return 1
 
 
 def default_jobs() -> int:
@@ -87,11 +90,7 @@ def _reproduce(jobs: int, *, keep_going: bool, dry_run: bool) -> int:
         return 0
     from translab_dvc import prospects  # a call with nothing to do need not wait for it
 
-    try:
-        remark = prospects.short_of_seeds(Path())
-    except ConfigError as error:
-        print(f"repro: {error}", file=sys.stderr)
-        return 1
+    remark = prospects.short_of_seeds(Path())
     if remark is not None:
         print(remark)
     up_to_date = len(found.needs) - len(needs)
