@@ -1,4 +1,4 @@
-"""Search: cached equals uncached, a beam of 1 is greedy, and a wide beam finds what trying everything finds."""
+"""Search: cached equals uncached, a beam of 1 is greedy, a wide beam finds what trying everything finds; so for the n best."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from translab import config
-from translab.decoding import FORBIDDEN, Hypothesis, _continuations, translate, usual_maximum_length
+from translab.decoding import FORBIDDEN, Hypothesis, _continuations, n_best, translate, usual_maximum_length
 from translab.models.bodies import build_translator
 from translab.models.kernels import PADDING
 from translab.models.positions import SentenceTooLong
@@ -59,6 +59,11 @@ def sentences(seed: int = 1) -> list[list[int]]:
 def search(model: Translator, sources: list[list[int]], beam: int, **changes: object) -> list[Hypothesis]:
     arguments: dict[str, object] = {"length_penalty": 1.0, "batch_tokens": 43} | changes
     return translate(model, sources, beam=beam, **arguments)
+
+
+def several(model: Translator, sources: list[list[int]], beam: int, best: int, **changes: object) -> list[list[Hypothesis]]:
+    arguments: dict[str, object] = {"length_penalty": 1.0, "batch_tokens": 43} | changes
+    return n_best(model, sources, beam=beam, best=best, **arguments)
 
 
 @torch.no_grad()
@@ -160,8 +165,8 @@ def test_a_beam_of_one_is_greedy(seed: int, changes: dict[str, object]) -> None:
 
 
 @torch.no_grad()
-def plain_beam_search(model: Translator, source: list[int], beam: int, penalty: float, maximum_length: int) -> list[int]:
-    """The rules of the search as the module states them, for one sentence, without a cache or a bound."""
+def plain_beam_search(model: Translator, source: list[int], beam: int, penalty: float, maximum_length: int) -> list[list[int]]:
+    """The rules of the search as the module states them, for one sentence, without a cache or a bound; all that finish."""
     running: list[tuple[float, list[int]]] = [(0.0, [])]
     finished: list[tuple[float, list[int]]] = []
     for length in range(1, maximum_length + 1):
@@ -175,7 +180,7 @@ def plain_beam_search(model: Translator, source: list[int], beam: int, penalty: 
         running = [candidate for candidate in candidates if candidate[1][-1] != END][:beam]
         if len(finished) >= beam:
             break
-    return max(finished, key=lambda hypothesis: hypothesis[0])[1]
+    return [tokens for _, tokens in sorted(finished, key=lambda hypothesis: -hypothesis[0])]
 
 
 @pytest.mark.parametrize(("beam", "length_penalty"), [(2, 0.0), (2, 1.0), (5, 0.6)])
@@ -188,7 +193,12 @@ def test_a_narrow_beam_follows_the_stated_rules(
         model.output.bias[END] = 2
     found = search(model, sources, beam, length_penalty=length_penalty, maximum_length=lambda length: 5 + length // 3)
     expected = [plain_beam_search(model, source, beam, length_penalty, 5 + len(source) // 3) for source in sources]
-    assert [hypothesis.tokens for hypothesis in found] == expected
+    assert [hypothesis.tokens for hypothesis in found] == [tokens for tokens, *_ in expected]
+    for best in {2, beam}:
+        listed = several(
+            model, sources, beam, best, length_penalty=length_penalty, maximum_length=lambda length: 5 + length // 3
+        )
+        assert [[hypothesis.tokens for hypothesis in some] for some in listed] == [some[:best] for some in expected]
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0, 2.0])
@@ -309,3 +319,63 @@ def test_a_model_that_finds_all_types_alike_takes_those_with_the_smallest_ids(be
     hypotheses = search(model, sentences(), beam=beam, length_penalty=0.0)
     # [END] is the smallest id of all that may be chosen, and a longer translation is never more probable.
     assert [hypothesis.tokens for hypothesis in hypotheses] == [[]] * len(LENGTHS)
+
+
+@pytest.mark.parametrize("changes", [{}, RECURRENT[1]])
+@pytest.mark.parametrize("best", [2, 4])
+def test_the_n_best_differ_and_are_sorted_and_the_first_is_what_is_found_alone(best: int, changes: dict[str, object]) -> None:
+    model, sources = build(sharpness=2.0, **changes), sentences()
+    listed = several(model, sources, 4, best, batch_tokens=1)
+    # A sentence a batch: what else is in one changes scores by rounding.
+    assert [some[0] for some in listed] == search(model, sources, 4, batch_tokens=1)
+    for source, some in zip(sources, listed, strict=True):
+        assert len({tuple(hypothesis.tokens) for hypothesis in some}) == best
+        assert [hypothesis.score for hypothesis in some] == sorted((each.score for each in some), reverse=True)
+        for hypothesis in some:
+            expected = log_probability(model, source, hypothesis.tokens) / (len(hypothesis.tokens) + 1)
+            assert hypothesis.score == pytest.approx(expected, abs=1e-4)
+    together = several(model, sources, 4, best, batch_tokens=1009)
+    assert [[each.tokens for each in some] for some in together] == [[each.tokens for each in some] for some in listed]
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.7])
+def test_the_n_best_of_a_wide_beam_are_all_that_there_are_in_the_order_of_their_scores(length_penalty: float) -> None:
+    words, longest = (7, 8), 4
+    model, source = build(target_types=9, sharpness=1.0), sentences()[0]
+    everything = [list(some) for length in range(longest) for some in itertools.product(words, repeat=length)]
+    scores = {
+        tuple(tokens): log_probability(model, source, tokens) / (len(tokens) + 1) ** length_penalty for tokens in everything
+    }
+    (found,) = several(model, [source], 20, 20, length_penalty=length_penalty, maximum_length=lambda _: longest)
+    assert [tuple(each.tokens) for each in found] == sorted(scores, key=lambda tokens: -scores[tokens])
+    assert [each.score for each in found] == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-5)
+
+
+def test_fewer_than_n_translations_are_returned_only_where_there_are_no_more() -> None:
+    model, sources = build(), [[], *sentences()[:1]]
+    found = several(model, sources, beam=3, best=3, maximum_length=lambda _: 1)
+    assert found[0] == [Hypothesis([], 0.0)]
+    assert [hypothesis.tokens for hypothesis in found[1]] == [[]]
+    assert several(model, [], beam=3, best=3) == []
+
+
+def test_a_model_whose_logits_are_not_numbers_has_an_impossible_translation() -> None:
+    model = build()
+    with torch.no_grad():
+        model.output.bias.fill_(math.nan)
+    assert search(model, sentences()[:2], beam=3) == [Hypothesis([], -math.inf)] * 2
+    assert several(model, sentences()[:2], beam=3, best=2) == [[Hypothesis([], -math.inf)]] * 2
+
+
+def test_the_n_best_are_counted_for_progress_and_leave_the_models_mode() -> None:
+    model, done = build().train(), list[int]()
+    several(model, sentences(), beam=3, best=2, progress=done.append)
+    assert sum(done) == len(LENGTHS) and len(done) > 2
+    assert model.training
+
+
+@pytest.mark.parametrize("best", [0, 5])
+def test_more_translations_than_the_beam_has_are_refused(best: int) -> None:
+    message = f"^best is {best}, but a beam of 4 can give 1 to 4 translations; take one of these, or a larger beam.$"
+    with pytest.raises(config.ConfigError, match=message):
+        several(build(), sentences(), beam=4, best=best)

@@ -10,7 +10,7 @@ and these rules:
 
     finishing   a hypothesis finishes when its [END] is among the k best of all continuations of its sentence
     stopping    a sentence is done when k hypotheses have finished, or none that is unfinished could still score better than
-                the best finished one; that one is the result
+                the best finished one; that one is the result (where the n best are asked for: better than the last of these)
     length      at a sentence's maximum length [END] is the only continuation, so every result is a whole one
     text only   [END] apart, no special token is ever generated, [UNK] included: the output is always text. Probabilities are
                 the model's, without renormalisation
@@ -31,6 +31,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from translab.config import ConfigError
 from translab.models.translator import Translator
 from translab.text.batching import pad
 from translab.text.bpe import CLS, END, MASK, PAD, SEP, START, UNK
@@ -68,7 +69,7 @@ def translate(
     maximum_length: Callable[[int], int] = usual_maximum_length,
     progress: Callable[[int], object] | None = None,
 ) -> list[Hypothesis]:
-    """Translate sentences.
+    """Translate sentences: the best hypothesis of each.
 
     Args:
         model: its mode (training or evaluation) is put back afterwards.
@@ -86,17 +87,60 @@ def translate(
     Raises:
         SentenceTooLong: if a source has more tokens than the model's maximum length.
     """
+    found = n_best(
+        model,
+        sources,
+        beam=beam,
+        best=1,
+        length_penalty=length_penalty,
+        batch_tokens=batch_tokens,
+        maximum_length=maximum_length,
+        progress=progress,
+    )
+    return [hypothesis for (hypothesis,) in found]
+
+
+@torch.inference_mode()
+def n_best(
+    model: Translator,
+    sources: Sequence[Sequence[int]],
+    *,
+    beam: int,
+    best: int,
+    length_penalty: float,
+    batch_tokens: int,
+    maximum_length: Callable[[int], int] = usual_maximum_length,
+    progress: Callable[[int], object] | None = None,
+) -> list[list[Hypothesis]]:
+    """Translate sentences in several ways: the n best finished hypotheses of each.
+
+    Args:
+        best: how many are wanted, at most as many as the beam has.
+        model, sources, beam, length_penalty, batch_tokens, maximum_length, progress: as for `translate`.
+
+    Returns:
+        For each sentence, in the order of `sources`, its hypotheses, best first; no two have the same tokens. There are fewer
+        than `best` only where there are no more: a sentence without tokens has the empty one alone.
+
+    Raises:
+        ConfigError: if `best` is less than 1 or more than the beam.
+        SentenceTooLong: if a source has more tokens than the model's maximum length.
+    """
+    if not 1 <= best <= beam:
+        raise ConfigError(
+            f"best is {best}, but a beam of {beam} can give 1 to {beam} translations; take one of these, or a larger beam."
+        )
     mode = model.training
     model.eval()
     device = model.output.weight.device
-    results = [Hypothesis([], 0.0) for _ in sources]
+    results = [[Hypothesis([], 0.0)] for _ in sources]
     try:
         for rows in _batches([len(source) for source in sources], batch_tokens):
             source = pad([sources[row] for row in rows]).to(device)
             limits = [min(maximum_length(len(sources[row])), model.maximum_length) for row in rows]
-            search = _greedy if beam == 1 else partial(_search, beam=beam)
-            for place, hypothesis in search(model, source, torch.tensor(limits, device=device), length_penalty=length_penalty):
-                results[rows[place]] = hypothesis
+            search = _greedy if beam == 1 else partial(_search, beam=beam, best=best)
+            for place, hypotheses in search(model, source, torch.tensor(limits, device=device), length_penalty=length_penalty):
+                results[rows[place]] = hypotheses
             if progress is not None:
                 progress(len(rows))
     finally:
@@ -113,7 +157,7 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         rows = rows[size:]
 
 
-def _greedy(model: Translator, source: Tensor, limits: Tensor, length_penalty: float) -> Iterator[tuple[int, Hypothesis]]:
+def _greedy(model: Translator, source: Tensor, limits: Tensor, length_penalty: float) -> Iterator[tuple[int, list[Hypothesis]]]:
     """What `_search` does with a beam of 1, where nothing is sorted and no row changes its place."""
     device = source.device
     cache = model.start(model.encode(source), source, 1)
@@ -137,7 +181,7 @@ def _greedy(model: Translator, source: Tensor, limits: Tensor, length_penalty: f
         ended = running & (tokens == END)
         for row in ended.nonzero()[:, 0].tolist():
             place = int(places[row])
-            yield place, Hypothesis(written[place, : length - 1].tolist(), float(totals[row]) / length**length_penalty)
+            yield place, [Hypothesis(written[place, : length - 1].tolist(), float(totals[row]) / length**length_penalty)]
         running &= ~ended
         # To leave out rows, all keys and values are copied; a few that have finished cost less.
         left = running.nonzero()[:, 0]
@@ -147,9 +191,9 @@ def _greedy(model: Translator, source: Tensor, limits: Tensor, length_penalty: f
 
 
 def _search(
-    model: Translator, source: Tensor, limits: Tensor, beam: int, length_penalty: float
-) -> Iterator[tuple[int, Hypothesis]]:
-    """Translate one batch, source [B, S] with `limits` [B]; yields each sentence's place in the batch and its result."""
+    model: Translator, source: Tensor, limits: Tensor, beam: int, best: int, length_penalty: float
+) -> Iterator[tuple[int, list[Hypothesis]]]:
+    """Translate one batch, source [B, S] with `limits` [B]; yields each sentence's place in the batch and its results."""
     device = source.device
     sentences = source.size(0)
     cache = model.start(model.encode(source), source, beam)
@@ -159,8 +203,9 @@ def _search(
     scores = torch.full((sentences, beam), IMPOSSIBLE, device=device)  # log probabilities, [B, k]
     scores[:, 0] = 0
     finished = torch.zeros(sentences, dtype=torch.int64, device=device)  # how many, [B]
-    best_scores = torch.full((sentences,), IMPOSSIBLE, device=device)  # [B]
-    best_tokens: list[list[int]] = [[]] * sentences
+    kept: list[list[Hypothesis]] = [[] for _ in range(sentences)]  # the best that have finished
+    # What a hypothesis has to beat: the score of the last that is kept, once there are as many as wanted. [B]
+    least = torch.full((sentences,), IMPOSSIBLE, device=device)
     length = 0
     while len(places):
         length += 1
@@ -174,10 +219,12 @@ def _search(
 
         ends = (ids[:, :beam] == END) & (candidates[:, :beam] > IMPOSSIBLE)
         ended = torch.where(ends, candidates[:, :beam] / length**length_penalty, IMPOSSIBLE)
-        best_ended, rank = ended.max(1)
-        for row in (best_ended > best_scores).nonzero()[:, 0].tolist():
-            best_tokens[row] = tokens[row, parents[row, rank[row]], 1:].tolist()
-        best_scores = torch.maximum(best_scores, best_ended)
+        for row, rank in (ended > least[:, None]).nonzero().tolist():
+            hypothesis = Hypothesis(tokens[row, parents[row, rank], 1:].tolist(), float(ended[row, rank]))
+            # The sort is stable, so of equal scores the one that finished first stays in front.
+            kept[row] = sorted([*kept[row], hypothesis], key=lambda each: -each.score)[:best]
+            if len(kept[row]) == best:
+                least[row] = kept[row][-1].score
         finished += ends.sum(1)
 
         # The k best that go on, in order: a stable sort moves those that end to the back.
@@ -189,17 +236,18 @@ def _search(
 
         # A log probability only falls, so the best that a hypothesis can reach is what it has now, at the greatest length.
         hope = scores[:, 0] / limits**length_penalty
-        done = (finished >= beam) | (hope <= best_scores) | (limits == length)
+        done = (finished >= beam) | (hope <= least) | (limits == length)
         if not done.any():
             if beam > 1:
                 cache.select_rows(rows.flatten())
             continue
         for row in done.nonzero()[:, 0].tolist():
-            yield int(places[row]), Hypothesis(best_tokens[row], float(best_scores[row]))
+            # A model whose logits are not numbers finishes nothing.
+            yield int(places[row]), kept[row] or [Hypothesis([], IMPOSSIBLE)]
         left = (~done).nonzero()[:, 0]
         cache.select(left, rows[left].flatten())
-        best_tokens = [best_tokens[row] for row in left.tolist()]
-        places, limits, finished, best_scores = places[left], limits[left], finished[left], best_scores[left]
+        kept = [kept[row] for row in left.tolist()]
+        places, limits, finished, least = places[left], limits[left], finished[left], least[left]
         tokens, scores = tokens[left], scores[left]
 
 
