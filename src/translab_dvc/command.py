@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from translab.commands import phrasebook, verify
+from translab.commands import card, export, phrasebook, translate, verify
 from translab_dvc import plan_command
 
-COMMANDS = (phrasebook, plan_command, verify)
+COMMANDS = (phrasebook, plan_command, verify, translate, card, export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
