@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro smoke test soak lint types check recipes dashboard publish report bench lock clean distclean
+.PHONY: help setup repro smoke test soak lint types check recipes dashboard serve publish report bench lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -78,13 +78,17 @@ check: lint types test ## lint, types and tests
 dashboard: $(RUN_STAMP) ## MLflow's pages on loopback (PORT=n)
 	@python -m translab.tracking dashboard --port $(PORT)
 
+serve: $(RUN_STAMP) ## the best model on loopback: POST /invocations (PORT=n)
+	@mlflow models serve --env-manager local --port $(PORT) \
+	  -m "models:/$$(python -c 'import json; print(json.load(open("data/published.json"))["model"]["model"])')@best"
+
 publish: $(RUN_STAMP) ## make the MLflow store complete from the run folders
 	@python stages/publish.py
 
 report: $(RUN_STAMP) ## write tables, figures and the report from what was trained
 	@dvc repro --single-item compare
 
-bench: $(RUN_STAMP) ## measure speed
+bench: $(DEV_STAMP) ## measure speed
 	@python -m benchmarks
 
 lock: $(BIN)/python ## resolve the dependencies anew and write the lock files

@@ -30,7 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a published store."""
     root = tmp_path_factory.mktemp("dashboard")
     fabricated.project(root, VARIANTS, SEEDS)
-    publish(root, VARIANTS, SEEDS)
+    publish(root, VARIANTS, SEEDS, None)
     return root
 
 
@@ -85,3 +85,25 @@ def test_the_compare_page_shows_what_differs_and_the_scores(lines: list[str]) ->
 
         scores = [f"{fabricated.bleu(variant, seed):.4g}" for variant in VARIANTS[:3] for seed in SEEDS]
         assert metric_row(page, "test/bleu") == scores
+
+
+def test_the_claims_show_their_verdicts_and_lead_to_their_runs(lines: list[str]) -> None:
+    with browser(2400, 1300) as page:
+        open_page(page, linked(lines, "all, by verdict"), "four-heads-beat-one")
+        for text in ("verdict", "family", "effect", "interval/low", "supported", "inconclusive", "not run", "heads", "4.2"):
+            assert page.get_by_text(text, exact=True).first.is_visible(), text
+
+        open_page(page, linked(lines, "supported (1)"), "four-heads-beat-one")
+        assert not page.get_by_text("eight-heads-are-better").count()
+
+        page.get_by_text("four-heads-beat-one").first.click()
+        page.get_by_text("Show more").first.click(timeout=60_000)
+        with page.context.expect_page() as opened:  # MLflow opens a description's links in a new tab
+            page.get_by_text("All side by side").first.click()
+        opened.value.get_by_text("Comparing 6 Runs from 1 Experiment").first.wait_for(timeout=60_000)
+
+
+def test_the_report_is_a_link_away(lines: list[str]) -> None:
+    with browser(1700, 1200) as page:
+        open_page(page, linked(lines, "the report"), "index.html")
+        page.frame_locator("iframe").get_by_text("heads-8 beats base.").wait_for(timeout=60_000)

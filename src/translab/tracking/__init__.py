@@ -8,8 +8,13 @@ training. Nothing outside this package imports mlflow, and importing this packag
     follow.py      the process beside the runs that carries those files to the store
     identity.py    what a run's configuration says: names, parameters, tags, a sentence
     projection.py  what the store should say about one run folder
+    claims.py      what it should say about a claim, and about the report
     figures.py     curves and attention maps as SVG
-    publish.py     makes the store say it
+    writing.py     how a projection becomes a run of the store
+    publish.py     makes the store say all of it
+    models.py      registers the best model, fetches models
+    packaging.py   a run folder as an MLflow model
+    served.py      what runs in an MLflow model
     views.py       links to MLflow's pages, and the saved views they open
     dashboard.py   starts MLflow's pages and prints direct links
 """

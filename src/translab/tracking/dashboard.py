@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from translab.tracking import views
 from translab.tracking.identity import QUESTIONS
-from translab.tracking.store import TrackingError, database_file, is_server, open_store, tracking_uri
+from translab.tracking.store import TrackingError, all_runs, database_file, is_server, open_store, shown, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -36,7 +37,7 @@ def dashboard(root: Path, port: int) -> None:
     """
     uri = tracking_uri(root)
     if is_server(uri):
-        print("\n".join(links(root, uri.rstrip("/"))))
+        print("\n".join(links(root, re.sub("//[^/]*@", "//", uri.rstrip("/")))))  # a user and a password are no part of a link
         return
     with server(root, port) as (address, process):
         print("\n".join(links(root, address)))
@@ -81,28 +82,59 @@ def server(root: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]
 
 
 def links(root: Path, address: str) -> Iterator[str]:
-    """Lines with the address of every experiment's charts and of every axis's comparison."""
+    """Lines with the addresses of every experiment's charts, of the comparisons, of the claims, the report and the model."""
     client = open_store(root)
     experiments = {found.name: found.experiment_id for found in client.search_experiments() if ": " in found.name}
     if not experiments:
-        raise TrackingError(f"The MLflow store {tracking_uri(root)} holds no runs of translab yet; `make publish` fills it.")
+        raise TrackingError(
+            f"The MLflow store {shown(tracking_uri(root))} holds no runs of translab yet; `make publish` fills it."
+        )
+    runs = {name: list(all_runs(client, identifier, deleted=False)) for name, identifier in experiments.items()}
+    donors = {run.info.run_name: run for found in runs.values() for run in found}
     for name, identifier in sorted(experiments.items()):
-        question = name.rpartition(": ")[2]
-        if question not in QUESTIONS.values():
-            yield f"{name}\n    {address}/#/experiments/{identifier}/runs?workflowType=machine_learning"
-            continue
-        yield f"{name}\n    charts, mean over seeds of every variant: {views.charts(address, identifier)}"
-        if question == "ablations":
-            runs = list(client.search_runs([identifier], max_results=1000, order_by=["attributes.run_name"]))
-            for axis, members in _axes(runs).items():
-                yield f"    compare {axis}: {views.compare(address, members, [identifier])}"
+        yield name
+        for label, target in _targets(name.rpartition(": ")[2], identifier, runs[name], donors):
+            yield f"    {label}: {address}/{target}"
+    for model in client.search_registered_models("name LIKE 'translab-%'"):
+        yield f"{model.name}\n    the best model, to be served: {address}/{views.model(model.name)}"
 
 
-def _axes(runs: list[Run]) -> dict[str, list[str]]:
-    """Run ids by axis, the base's first."""
-    base = [run.info.run_id for run in runs if "axis" not in run.data.tags]
-    axes = sorted({run.data.tags["axis"] for run in runs if "axis" in run.data.tags})
-    return {axis: base + [run.info.run_id for run in runs if run.data.tags.get("axis") == axis] for axis in axes}
+def _targets(question: str, experiment: str, runs: list[Run], donors: Mapping[str | None, Run]) -> Iterator[tuple[str, str]]:
+    """What to open of an experiment, and where."""
+    if question in QUESTIONS.values():
+        yield "charts, mean over seeds of every variant", views.charts(experiment)
+    if question == "ablations":
+        base = [run for run in runs if "axis" not in run.data.tags]
+        for axis, members in _by_tag(runs, "axis").items():
+            yield f"compare {axis}", _compare(base + members)
+    elif question == "transfer":
+        for method, members in _by_tag(runs, "method").items():
+            sources = dict.fromkeys(run.data.tags["donor"] for run in members)
+            yield (
+                f"pretraining and transfer, {method}",
+                _compare([donors[name] for name in sources if name in donors] + members),
+            )
+    elif question == "claims":
+        yield "all, by verdict", views.verdicts(experiment)
+        for verdict, members in _by_tag(runs, "verdict").items():
+            yield f"{verdict} ({len(members)})", views.table(experiment, f'tags.verdict = "{verdict}"')
+    elif question == "report":
+        for run in runs:
+            yield "the report", views.artifact(_place(run), "index.html")
+
+
+def _by_tag(runs: list[Run], tag: str) -> dict[str, list[Run]]:
+    """Runs by what a tag of theirs says, in the order of its values."""
+    values = sorted({run.data.tags[tag] for run in runs if tag in run.data.tags})
+    return {value: [run for run in runs if run.data.tags.get(tag) == value] for value in values}
+
+
+def _compare(runs: list[Run]) -> str:
+    return views.compare([_place(run) for run in runs])
+
+
+def _place(run: Run) -> views.Place:
+    return views.Place(run.info.experiment_id, run.info.run_id)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

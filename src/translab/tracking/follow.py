@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from translab.tracking.identity import experiment_name, parameters, run_name, sentence, tags
 from translab.tracking.live import follower_lock, live_folder, trouble_file, work_lock
 from translab.tracking.projection import curve_points
-from translab.tracking.store import experiment_id, first_line, locked, open_store, tracking_uri
+from translab.tracking.store import experiment_id, first_line, locked, open_store, shown, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -136,8 +136,8 @@ class Follower:
                 self._client = None
                 self._retry_at = time.monotonic() + RETRY_SECONDS
                 trouble_file(self.root).write_text(
-                    f"The MLflow store {tracking_uri(self.root)} takes no live values ({first_line(error)}); training goes on, "
-                    "and `publish` completes the dashboard.",
+                    f"The MLflow store {shown(tracking_uri(self.root))} takes no live values ({first_line(error)}); training "
+                    "goes on, and `publish` completes the dashboard.",
                     encoding="utf-8",
                 )
 

@@ -25,10 +25,11 @@ from translab.config import flatten
 from translab.tracking import figures
 from translab.tracking.identity import experiment_name, parameters, run_name, sentence, tags
 from translab.tracking.store import TrackingError
+from translab.tracking.views import NOTE
 
 CURVES = "curves/"
-CODE = ["identity.py", "projection.py", "figures.py"]
-"""Files of this package that decide what the store says."""
+CODE = ("identity.py", "projection.py", "figures.py")
+"""Files of this package that decide what the store says about a run folder."""
 
 PARTS = ["config.json", "metrics.json", "history.csv", "samples.tsv"]
 """Files of the run folder that are attached as they are; weights are not, a tag says where they lie."""
@@ -51,18 +52,17 @@ class Point:
 class Projection:
     """One run as the store should show it."""
 
-    name: str
-    seed: int
+    run_name: str
     experiment: str
     params: dict[str, str]
     tags: dict[str, str]
     points: list[Point]
-    dataset: dict[str, str]
+    dataset: dict[str, str] | None
     attachments: dict[str, Path | str]
     """Path in the store → a file, or its text."""
     start: int
     end: int
-    """Milliseconds since 1970: when the run folder was written, and its training time before that."""
+    """Milliseconds since 1970: for a training run, when its folder was written, and its training time before that."""
 
 
 def content_hash(root: Path, name: str, seed: int) -> str:
@@ -74,10 +74,10 @@ def content_hash(root: Path, name: str, seed: int) -> str:
 
 
 @functools.cache
-def projection_hash() -> str:
-    """Hash of the code that makes a projection: where it changes, runs in the store are made again."""
+def code_hash(*names: str) -> str:
+    """Hash of files of this package that make a projection: where they change, runs in the store are made again."""
     folder = Path(__file__).parent
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in CODE)).hexdigest()
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
 
 
 def curve_points(history: Iterable[Mapping[str, float]]) -> Iterator[Point]:
@@ -97,10 +97,10 @@ def project(root: Path, name: str, seed: int) -> Projection:
     folder = root / layout.run_folder(name, seed)
     evaluation = root / layout.EVALUATIONS / name / str(seed)
     cost_file = root / layout.cost_file(name, seed)
-    config = _read(folder / "config.json")
-    metrics = _read(folder / "metrics.json")
-    cost = _read(cost_file)
-    scores = _read(evaluation / "scores.json")
+    config = required(folder / "config.json")
+    metrics = required(folder / "metrics.json")
+    cost = required(cost_file)
+    scores = required(evaluation / "scores.json")
     curves = _curves(folder / "history.csv")
     points = list(curve_points(curves))
     points += [Point(key, value, 0) for key, value in _summary(metrics, cost, scores).items()]
@@ -110,20 +110,19 @@ def project(root: Path, name: str, seed: int) -> Projection:
     attachments["cost.json"] = cost_file
     if (evaluation / "intrinsic.json").exists():
         attachments["intrinsic.json"] = evaluation / "intrinsic.json"
-        points += [Point(key, value, 0) for key, value in _intrinsic(_read(evaluation / "intrinsic.json")).items()]
+        points += [Point(key, value, 0) for key, value in _intrinsic(required(evaluation / "intrinsic.json")).items()]
     marks = {}
     if (evaluation / "sentences.parquet").exists():
         attachments["translations.json"] = _translations(evaluation / "sentences.parquet")
         marks["mlflow.loggedArtifacts"] = json.dumps([{"path": "translations.json", "type": "table"}])
     if (evaluation / "attention.json").exists():
-        for number, sentence_map in enumerate(_read(evaluation / "attention.json")):
+        for number, sentence_map in enumerate(required(evaluation / "attention.json")):
             attachments[f"figures/attention-{number}.svg"] = figures.attention(sentence_map)
 
     end = round((folder / "metrics.json").stat().st_mtime * 1000)
     data_hash, pairs = _data(root / layout.text(config["task"]))
     return Projection(
-        name=name,
-        seed=seed,
+        run_name=run_name(config),
         experiment=experiment_name(config),
         params=parameters(config),
         tags=tags(config)
@@ -134,7 +133,7 @@ def project(root: Path, name: str, seed: int) -> Projection:
             "data_hash": data_hash,
             "device": str(cost["device"]),
             "folder": folder.relative_to(root).as_posix(),
-            "mlflow.note.content": f"{sentence(config)} {_outcome(scores, metrics)}",
+            NOTE: f"{sentence(config)} {_outcome(scores, metrics)}",
         },
         points=points,
         dataset={
@@ -153,25 +152,31 @@ def project(root: Path, name: str, seed: int) -> Projection:
     )
 
 
+def required(path: Path) -> Any:
+    """Read a JSON file without which nothing can be published.
+
+    Raises:
+        TrackingError: it does not exist.
+    """
+    if not path.exists():
+        raise TrackingError(missing(path))
+    return files.read_json(path)
+
+
 def _content(root: Path, name: str, seed: int) -> Iterator[Path]:
     for folder in (root / layout.run_folder(name, seed), root / layout.EVALUATIONS / name / str(seed)):
         if not folder.is_dir():
-            raise TrackingError(_missing(folder))
+            raise TrackingError(missing(folder))
         yield from sorted(path for path in folder.rglob("*") if path.is_file())
     cost = root / layout.cost_file(name, seed)
     if not cost.exists():
-        raise TrackingError(_missing(cost))
+        raise TrackingError(missing(cost))
     yield cost
 
 
-def _missing(path: Path) -> str:
-    return f"{path} does not exist, so its run cannot be published; `make repro` makes what is missing, `dvc pull` fetches it."
-
-
-def _read(path: Path) -> Any:
-    if not path.exists():
-        raise TrackingError(_missing(path))
-    return files.read_json(path)
+def missing(path: Path) -> str:
+    """What a person is told who lacks a file that is to be published."""
+    return f"{path} does not exist, so it cannot be published; `make repro` makes what is missing, `dvc pull` fetches it."
 
 
 def _curves(path: Path) -> list[dict[str, float]]:
@@ -235,7 +240,7 @@ def _translations(path: Path) -> str:
 def _data(folder: Path) -> tuple[str, int]:
     """Hash (as long as MLflow takes) of a task's prepared text, and its number of training pairs."""
     if not folder.is_dir():
-        raise TrackingError(_missing(folder))
+        raise TrackingError(missing(folder))
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.parquet")):
         digest.update(f"{path.relative_to(folder).as_posix()} {files.sha256(path)}\n".encode())

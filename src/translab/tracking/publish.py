@@ -1,52 +1,67 @@
-"""Make the MLflow store say what the run folders say.
+"""Make the MLflow store say what the run folders and the report say.
 
-A run of the store is found by the hash of its run folder's content (tag `translab.content`, set last). It is
+A run of the store is found by the hash of what it shows (tag `translab.content`, set last). It is
 
     unchanged   if it is there and was made by the present code of the projection;
-    restored    if it was deleted and its run folder is back (older values, from DVC's cache);
+    restored    if it was deleted and its content is back (older values, from DVC's cache);
     completed   if it is partial: a run that was logged live, or a `publish` that was cut off;
     created     otherwise.
 
-Other runs of the same experiment, name and seed are superseded: they are deleted from the store's view (MLflow keeps deleted
-runs until `mlflow gc`), so that a name and a seed is always one run. Runs of names that are not in the grid are left alone:
-another grid may share the store.
+Other runs of the same experiment that stand for the same thing (a name and a seed, a claim, the report) are superseded: they
+are deleted from the store's view (MLflow keeps deleted runs until `mlflow gc`), so that a name and a seed is always one run.
+Runs of names that are not in the grid are left alone: another grid may share the store. A claim that is gone from claims.yaml
+goes. Links between runs hold ids, which are each store's own: they stand in descriptions, set when all runs are there.
 """
 
 from __future__ import annotations
 
-import math
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from translab import files, layout
-from translab.tracking import views
+from translab.tracking import claims, projection, views, writing
 from translab.tracking.identity import experiment_name
 from translab.tracking.live import live_folder, work_lock
-from translab.tracking.projection import Point, Projection, content_hash, project, projection_hash
-from translab.tracking.store import TrackingError, experiment_id, first_line, locked, open_store
+from translab.tracking.models import publish_best
+from translab.tracking.projection import Projection, code_hash
+from translab.tracking.store import (
+    TrackingError,
+    advice,
+    all_runs,
+    experiment_id,
+    first_line,
+    locked,
+    open_store,
+    shown,
+    tracking_uri,
+)
+from translab.tracking.views import NOTE
+from translab.tracking.writing import CONTENT, REPORT, Placed, is_deleted, placed, shows, stands_for
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-CONTENT, CODE = "translab.content", "translab.projection"
-NOTE, DONOR = "mlflow.note.content", " Donor: "
-BATCH = 1000
-"""Points that MLflow takes in one call."""
-
-PAGE = 1000
-"""Runs that are asked for at a time."""
+OUTCOMES = ("unchanged", "restored", "completed", "created", "superseded")
+LINKS = "\n\n"
+"""What divides a run's own description from the links after it."""
 
 
-def publish(root: Path | str, names: Iterable[str], seeds: Iterable[int]) -> Counter[str]:
-    """Make the store complete and correct for every name and seed, and write data/published.json.
+def publish(
+    root: Path | str, names: Iterable[str], seeds: Iterable[int], decoding: Mapping[str, Any] | None
+) -> dict[str, Counter[str]]:
+    """Make the store complete and correct for every name and seed, the claims and the report, and write data/published.json.
+
+    Args:
+        root: the project's folder.
+        names: of the grid's runs.
+        seeds: of every name.
+        decoding: with which the best model is registered to be served (models.py); None registers none.
 
     Returns:
-        How many runs were unchanged, restored, completed, created and superseded.
+        Of `runs` and of `claims`: how many were unchanged, restored, completed, created and superseded.
 
     Raises:
         TrackingError: a run folder is missing, or the store fails.
@@ -55,21 +70,24 @@ def publish(root: Path | str, names: Iterable[str], seeds: Iterable[int]) -> Cou
 
     root = Path(root).resolve()
     grid = [(name, seed) for name in names for seed in seeds]
-    with locked(work_lock(root)):
-        publisher = _Publisher(root)
-        try:
+    try:
+        with locked(work_lock(root)):
+            publisher = _Publisher(root)
             runs = [publisher.publish_run(name, seed) for name, seed in grid]
-            publisher.link_donors()
-            report = publisher.publish_report([run["experiment"] for run in runs])
+            publisher.link_transfers()
+            corpus = _corpus([run["experiment"] for run in runs])
+            published = {"runs": runs, **publisher.publish_report(corpus)}
             publisher.describe_experiments()
-        except (MlflowException, OSError) as error:
-            raise TrackingError(
-                f"Publishing to the MLflow store {publisher.client.tracking_uri} failed ({first_line(error)}); "
-                "what was sent is kept, and `make publish` goes on from there."
-            ) from error
-        for name, seed in grid:
-            (live_folder(root) / f"{name}-{seed}.jsonl").unlink(missing_ok=True)
-    files.write_json(root / "data" / "published.json", {"runs": runs, "report": report})
+            if decoding is not None:
+                published["model"] = publisher.publish_model(decoding)
+            for name, seed in grid:
+                (live_folder(root) / f"{name}-{seed}.jsonl").unlink(missing_ok=True)
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"Publishing to the MLflow store {shown(tracking_uri(root))} failed ({first_line(error)}); "
+            f"{advice(error, 'what was sent is kept, and `make publish` goes on from there')}."
+        ) from error
+    files.write_json(root / "data" / "published.json", published)
     return publisher.outcomes
 
 
@@ -79,62 +97,67 @@ class _Publisher:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.client: MlflowClient = open_store(root)
-        self.outcomes: Counter[str] = Counter(unchanged=0, restored=0, completed=0, created=0, superseded=0)
+        self.outcomes = {kind: Counter(dict.fromkeys(OUTCOMES, 0)) for kind in ("runs", "claims")}
         self._experiments: dict[str, str] = {}
         self._variants: dict[str, set[str]] = {}
-        self._runs: dict[str, dict[tuple[str | None, str | None], list[Run]]] = {}
-        self._kept: dict[str, Run] = {}
+        self._present: dict[str, dict[str, list[Run]]] = {}
+        self._runs: dict[tuple[str, int], Placed] = {}
 
     def publish_run(self, name: str, seed: int) -> dict[str, Any]:
         """Publish one run folder; returns its entry of published.json."""
-        content = content_hash(self.root, name, seed)
-        experiment = experiment_name(files.read_json(self.root / layout.run_folder(name, seed) / "config.json"))
-        others = list(self._of_experiment(experiment).get((name, str(seed)), []))
+        content = projection.content_hash(self.root, name, seed)
+        experiment = experiment_name(projection.required(self.root / layout.run_folder(name, seed) / "config.json"))
+        self._runs[name, seed] = self._place(
+            experiment,
+            f"{name}-{seed}",
+            content,
+            code_hash(*projection.CODE),
+            lambda: projection.project(self.root, name, seed),
+            self.outcomes["runs"],
+        )
         self._variants[experiment].add(name)
-        kept = next((run for run in others if _is(run, content)), None)
-        if kept is None:
-            kept = self._fill_or_create(project(self.root, name, seed), content, others)
-        elif _deleted(kept):
-            self.client.restore_run(kept.info.run_id)
-            self.outcomes["restored"] += 1
-        else:
-            self.outcomes["unchanged"] += 1
-        for run in others:
-            if run.info.run_id != kept.info.run_id and not _deleted(run):
-                self.client.delete_run(run.info.run_id)
-                self.outcomes["superseded"] += 1
-        self._kept[f"{name}-{seed}"] = kept
         return {"name": name, "seed": seed, "content_hash": content, "experiment": experiment}
 
-    def link_donors(self) -> None:
-        """Let the description of every fine-tuned run lead to the run whose layers it has."""
-        for kept in self._kept.values():
-            donor = self._kept.get(kept.data.tags.get("donor", ""))
-            if donor is not None:
-                present = self.client.get_run(kept.info.run_id).data.tags[NOTE]
-                link = f"[{kept.data.tags['donor']}](#/experiments/{donor.info.experiment_id}/runs/{donor.info.run_id})"
-                wanted = f"{present.partition(DONOR)[0]}{DONOR}{link}."
-                if wanted != present:
-                    self.client.set_tag(kept.info.run_id, NOTE, wanted)
+    def link_transfers(self) -> None:
+        """Let every fine-tuned run lead to the run whose layers it has, and that one to all that have its layers."""
+        by_name = {f"{name}-{seed}": run for (name, seed), run in self._runs.items()}
+        heirs: dict[str, list[str]] = {}
+        for name, run in by_name.items():
+            donor = run.tags.get("donor")
+            if donor in by_name:
+                heirs.setdefault(donor, []).append(name)
+                self._describe(run, LINKS.join([_own(run), f"Donor: {_link(donor, by_name[donor])}."]))
+        for donor, names in heirs.items():
+            everything = views.table(by_name[names[0]].place.experiment, f'tags.donor = "{donor}"')
+            tuned = f"Fine-tuned from it ({views.link('as a table', everything)}): "
+            listed = (", ".join(_link(name, by_name[name]) for name in names), ", ".join(names), f"{len(names)} runs")
+            own = _own(by_name[donor])
+            self._describe(by_name[donor], views.first_short(*(f"{own}{LINKS}{tuned}{text}." for text in listed)))
 
-    def publish_report(self, experiments: Iterable[str]) -> dict[str, str]:
-        """Attach the HTML report to a run of its own in an experiment of its own, where it is in no chart's way."""
+    def publish_report(self, corpus: str) -> dict[str, Any]:
+        """Publish the HTML report and the claims, each kind in an experiment of its own, where it is in no chart's way.
+
+        Returns:
+            Their entries of published.json.
+        """
         page = self.root / "reports" / "index.html"
-        content = files.sha256(page)
-        corpus = next(name.rpartition(": ")[0] for name in sorted(experiments, key=lambda name: name.endswith(": pretraining")))
-        experiment = f"{corpus}: report"
-        runs = [run for found in self._of_experiment(experiment).values() for run in found]
-        current = [run for run in runs if _is(run, content) and not _deleted(run)]
-        if not current:
-            tags = {CODE: projection_hash(), NOTE: "The report: open `index.html` under Artifacts."}
-            run = self.client.create_run(self._experiments[experiment], run_name="report", tags=tags)
-            self.client.log_artifact(run.info.run_id, str(page))
-            self.client.set_terminated(run.info.run_id)
-            self.client.set_tag(run.info.run_id, CONTENT, content)
-        for run in runs:
-            if run not in current[:1] and not _deleted(run):
-                self.client.delete_run(run.info.run_id)
-        return {"experiment": experiment, "content_hash": content}
+        if not page.exists():
+            raise TrackingError(projection.missing(page))
+        content, experiment = files.sha256(page), f"{corpus}: {REPORT}"
+        code, project = code_hash(*claims.CODE), lambda: claims.project_report(page, experiment)
+        report = self._place(experiment, REPORT, content, code, project, Counter())
+        entries = [self._publish_claim(f"{corpus}: claims", *found, report) for found in claims.read_claims(self.root)]
+        for name, runs in self._of_experiment(f"{corpus}: claims").items():
+            if name not in {entry["name"] for entry in entries}:
+                gone = self._remove(run for run in runs if "claim" in run.data.tags)
+                self.outcomes["claims"]["superseded"] += gone
+        return {"report": {"experiment": experiment, "content_hash": content}, "claims": entries}
+
+    def publish_model(self, decoding: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Register the best model; returns what is the same of it in every store."""
+        runs = [{"name": name, "seed": seed, "run_id": run.place.run_id} for (name, seed), run in self._runs.items()]
+        best = publish_best(self.client, self.root, runs, decoding)
+        return best and {key: value for key, value in best.items() if key not in ("version", "outcome")}
 
     def describe_experiments(self) -> None:
         """Set the experiments' descriptions and the views that the dashboard links to."""
@@ -144,104 +167,86 @@ class _Publisher:
                 if present.get(key) != value:
                     self.client.set_experiment_tag(identifier, key, value)
 
-    def _of_experiment(self, experiment: str) -> dict[tuple[str | None, str | None], list[Run]]:
-        """All runs of an experiment, deleted ones too, by variant and seed."""
-        if experiment not in self._runs:
+    def _publish_claim(self, experiment: str, record: claims.Record, evidence: claims.Record, report: Placed) -> dict[str, str]:
+        runs: dict[str, dict[int, views.Place]] = {}
+        for (name, seed), run in self._runs.items():
+            runs.setdefault(name, {})[seed] = run.place
+        text, content = claims.description(record, report.place, runs), claims.content_hash(record, evidence)
+        claim = self._place(
+            experiment,
+            record["name"],
+            content,
+            code_hash(*claims.CODE),
+            lambda: claims.project_claim(self.root, experiment, record, evidence, text),
+            self.outcomes["claims"],
+        )
+        self._describe(claim, text)
+        return {"name": record["name"], "verdict": record["verdict"], "content_hash": content}
+
+    def _of_experiment(self, experiment: str) -> dict[str, list[Run]]:
+        """All runs of an experiment, deleted ones too, by what they stand for."""
+        if experiment not in self._present:
             self._experiments[experiment] = experiment_id(self.client, experiment, self.root)
             self._variants[experiment] = set()
-            found: dict[tuple[str | None, str | None], list[Run]] = {}
-            for run in _all_runs(self.client, self._experiments[experiment]):
-                found.setdefault((run.data.tags.get("variant"), run.data.tags.get("seed")), []).append(run)
-            self._runs[experiment] = found
-        return self._runs[experiment]
+            found: dict[str, list[Run]] = {}
+            for run in all_runs(self.client, self._experiments[experiment], deleted=True):
+                found.setdefault(stands_for(run), []).append(run)
+            self._present[experiment] = found
+        return self._present[experiment]
 
-    def _fill_or_create(self, projection: Projection, content: str, others: list[Run]) -> Run:
+    def _place(
+        self,
+        experiment: str,
+        name: str,
+        content: str,
+        code: str,
+        project: Callable[[], Projection],
+        outcomes: Counter[str],
+    ) -> Placed:
+        """Let exactly one run of an experiment stand for `name`, and say what `project` would; count what was done."""
+        others = self._of_experiment(experiment).get(name, [])
+        kept = next((run for run in others if shows(run, content, code)), None)
+        if kept is None:
+            outcome, found = self._create_or_complete(project(), content, code, others)
+        else:
+            outcome, found = "unchanged", placed(kept)
+            if is_deleted(kept):
+                self.client.restore_run(kept.info.run_id)
+                outcome = "restored"
+        superseded = self._remove(run for run in others if run.info.run_id != found.place.run_id)
+        outcomes.update({outcome: 1, "superseded": superseded})
+        return found
+
+    def _create_or_complete(self, projected: Projection, content: str, code: str, others: Sequence[Run]) -> tuple[str, Placed]:
         for run in others:
-            if CONTENT not in run.data.tags and not _deleted(run):
-                missing = self._missing_points(run, projection)
+            if CONTENT not in run.data.tags and not is_deleted(run):
+                missing = writing.missing_points(self.client, run, projected)
                 if missing is not None:
-                    self._fill(run, projection, missing, content)
-                    self.outcomes["completed"] += 1
-                    return run
-        created = self.client.create_run(
-            self._experiments[projection.experiment],
-            start_time=projection.start,
-            run_name=f"{projection.name}-{projection.seed}",
-            tags=projection.tags,
-        )
-        self._fill(created, projection, projection.points, content)
-        self.outcomes["created"] += 1
-        return created
+                    return "completed", writing.complete(self.client, run, projected, missing, code, content)
+        experiment = self._experiments[projected.experiment]
+        return "created", writing.create(self.client, experiment, projected, code, content)
 
-    def _missing_points(self, run: Run, projection: Projection) -> list[Point] | None:
-        """The points a partial run lacks; None if it holds something else, since MLflow can add to a run but not correct it."""
-        if any(projection.params.get(key) != value for key, value in run.data.params.items()):
-            return None
-        wanted = {(point.key, point.step): point.value for point in projection.points}
-        for key in run.data.metrics:
-            for point in self.client.get_metric_history(run.info.run_id, key):
-                value = wanted.pop((key, point.step), None)
-                if value is None or not _same(value, point.value):
-                    return None
-        return [Point(key, value, step) for (key, step), value in wanted.items()]
+    def _remove(self, runs: Iterable[Run]) -> int:
+        """Delete those runs that are not deleted yet; how many."""
+        gone = [run for run in runs if not is_deleted(run)]
+        for run in gone:
+            self.client.delete_run(run.info.run_id)
+        return len(gone)
 
-    def _fill(self, run: Run, projection: Projection, points: list[Point], content: str) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-
-        identifier = run.info.run_id
-        last = max((point.step for point in projection.points), default=0) or 1
-        span = projection.end - projection.start
-        metrics = [
-            Metric(
-                point.key,
-                point.value,
-                projection.start + span * point.step // last if point.step else projection.end,
-                point.step,
-            )
-            for point in points
-        ]
-        params = [Param(key, value) for key, value in projection.params.items() if key not in run.data.params]
-        tags = [RunTag(key, value) for key, value in (projection.tags | {CODE: projection_hash()}).items()]
-        self.client.log_batch(identifier, metrics[: BATCH // 2], params, tags)
-        for start in range(BATCH // 2, len(metrics), BATCH):
-            self.client.log_batch(identifier, metrics[start : start + BATCH])
-        dataset = DatasetInput(Dataset(**projection.dataset), [InputTag("mlflow.data.context", "training")])
-        self.client.log_inputs(identifier, [dataset])
-        with tempfile.TemporaryDirectory() as folder:
-            for name, attachment in projection.attachments.items():
-                path = Path(folder) / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if isinstance(attachment, Path):
-                    shutil.copyfile(attachment, path)
-                else:
-                    files.write_text(path, attachment)
-            self.client.log_artifacts(identifier, folder)
-        self.client.set_terminated(identifier, "FINISHED", projection.end)
-        self.client.set_tag(identifier, CONTENT, content)
+    def _describe(self, run: Placed, text: str) -> None:
+        if run.tags[NOTE] != text:
+            self.client.set_tag(run.place.run_id, NOTE, text)
 
 
-def _all_runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
-    from mlflow.entities import ViewType
-
-    token: str | None = None
-    while True:
-        page = client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+def _corpus(experiments: Sequence[str]) -> str:
+    """The corpus that the report is about: that of task B, or of task A where nothing else was trained."""
+    return min(experiments, key=lambda name: name.endswith(": pretraining")).rpartition(": ")[0]
 
 
-def _is(run: Run, content: str) -> bool:
-    tags: dict[str, str] = run.data.tags
-    return tags.get(CONTENT) == content and tags.get(CODE) == projection_hash()
+def _own(run: Placed) -> str:
+    """A run's own description."""
+    return run.tags[NOTE].partition(LINKS)[0]
 
 
-def _deleted(run: Run) -> bool:
-    stage: str = run.info.lifecycle_stage
-    return stage == "deleted"
-
-
-def _same(wanted: float, found: float) -> bool:
-    """Equal, or not a number on both sides; MLflow keeps infinity as the largest float."""
-    return wanted == found or (math.isnan(wanted) and math.isnan(found)) or (math.isinf(wanted) and abs(found) > 1e308)
+def _link(name: str, run: Placed) -> str:
+    return views.link(name, views.page(run.place))

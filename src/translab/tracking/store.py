@@ -3,26 +3,40 @@
 `MLFLOW_TRACKING_URI` names the store; without it, it is a SQLite file `mlflow.db` in the project, with the artifacts beside
 it in `mlartifacts/`. Both addresses are absolute, because MLflow resolves relative ones against whatever folder a process
 runs in. Several processes that open a SQLite store that does not exist yet corrupt it for good, so opening holds a lock.
+
+A store's errors reach a person as one sentence, without the password that an address may hold.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 # mlflow reads these when it is imported, and it is imported after this module: no telemetry, no log lines about the making of
-# tables, and an answer within seconds from a server that is away.
+# tables, an answer within seconds from a server that is away, no two lines (for a request) about every run that ended, no bars
+# of progress.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+# MLflow logs a database's errors, with a page of traceback, before it raises them.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+PAGE = 1000
+"""Runs that are asked for at a time."""
 
 
 class TrackingError(ValueError):
@@ -41,7 +55,14 @@ def is_server(uri: str) -> bool:
 
 def database_file(uri: str) -> Path | None:
     """The file of a SQLite store, or None for any other store."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").removeprefix("file:").partition("?")[0])
+
+
+def shown(address: str) -> str:
+    """An address, or a text with one, without the password in it."""
+    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", address)
 
 
 @contextmanager
@@ -64,20 +85,48 @@ def open_store(root: Path) -> MlflowClient:
 
     uri = tracking_uri(root)
     file = database_file(uri)
+    # Where nothing can be written, nobody makes tables.
+    alone = nullcontext() if file is None or _is_read_only(file) else locked(file.with_name(file.name + ".lock"))
     try:
-        if file is None:
+        with alone:
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
-        else:
-            with locked(file.with_name(file.name + ".lock")):
-                client = MlflowClient(uri)
-                client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
-        raise TrackingError(
-            f"The MLflow store {uri} cannot be opened ({first_line(error)}); start its server or repair it, or unset "
-            "MLFLOW_TRACKING_URI to use the project's own store, then run `make publish`: the run folders hold everything."
-        ) from error
+        remedy = advice(
+            error,
+            "start its server or repair it, or unset MLFLOW_TRACKING_URI to use the project's own store, then run "
+            "`make publish`: the run folders hold everything",
+        )
+        raise TrackingError(f"The MLflow store {shown(uri)} cannot be opened ({first_line(error)}); {remedy}.") from error
     return client
+
+
+def advice(error: BaseException, otherwise: str) -> str:
+    """What a person can do about an error of the store that is about rights; `otherwise` for any other error."""
+    code = getattr(error, "error_code", None)
+    elsewhere = "or let MLFLOW_TRACKING_URI name another store (unset, it is the project's own)"
+    if code == "UNAUTHENTICATED":
+        return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user of this server and the password"
+    if code == "PERMISSION_DENIED":
+        return f"this user lacks the right: get it from who runs the server, {elsewhere}"
+    if isinstance(error, PermissionError) or "readonly" in str(error) or "Read-only" in str(error):
+        return f"it can only be read: get the right to write there, {elsewhere}"
+    return otherwise
+
+
+def all_runs(client: MlflowClient, experiment: str, *, deleted: bool) -> Iterator[Run]:
+    """The runs of an experiment by name, and the deleted ones too if they are asked for."""
+    from mlflow.entities import ViewType
+
+    view, token = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY, None
+    while True:
+        page = client.search_runs(
+            [experiment], run_view_type=view, max_results=PAGE, order_by=["attributes.run_name"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def experiment_id(client: MlflowClient, name: str, root: Path) -> str:
@@ -100,6 +149,12 @@ def experiment_id(client: MlflowClient, name: str, root: Path) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """An error's first line, at most 200 characters, for a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    """What an error says, for a sentence: a database's own words, else the first line, at most 200 characters."""
+    own = getattr(error.__cause__, "orig", None) or error  # SQLAlchemy's message is about SQL
+    lines = str(own).strip().splitlines() or [type(own).__name__]
+    return shown(lines[0][:200])
+
+
+def _is_read_only(file: Path) -> bool:
+    """Whether a SQLite file is there, in a folder where nothing can be written."""
+    return file.exists() and not os.access(file.parent, os.W_OK)
