@@ -23,7 +23,7 @@ from translab.comparison.verdicts import DECIDED, Outcome, judge
 from translab.config import Claim
 
 ALPHA = 0.05
-VALUES = {"statistics": {"confidence": 1 - ALPHA}}
+VALUES = {"data": {"b": "made-up"}, "statistics": {"confidence": 1 - ALPHA}}
 RESAMPLES = 300
 CELLS, SCORE = 12, 62.0
 """Models of a grid, and the true acceptance of its base in percent, as in the core grid."""

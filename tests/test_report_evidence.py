@@ -17,7 +17,7 @@ from scipy import stats
 
 import scored
 from translab import files
-from translab.comparison import claim_evidence, claim_evidence_errors, probes, records
+from translab.comparison import claim_evidence, claim_evidence_errors, probes, records, testsets
 from translab.comparison.claim_evidence import Material
 from translab.comparison.claim_evidence_sentences import changed, twins
 from translab.comparison.evidence import Evidence, Measurement
@@ -27,7 +27,6 @@ from translab.comparison.looks import nominal
 from translab.comparison.results import Grid, Run, read_grid
 from translab.comparison.rounding import rounded, shown
 from translab.comparison.statistics import holm
-from translab.comparison.testsets import TestSet
 from translab.params import read_yaml
 from translab.report import components_section, errata, evidence_page, evidence_tables, heads_section, summary
 from translab.report.compare import Report, compare
@@ -161,10 +160,10 @@ def test_words_are_found_by_how_often_training_showed_them(grid: Grid) -> None:
     )
 
 
-def outcome(errors: Sequence[str | None], outputs: Sequence[str] | None = None) -> TestSet:
+def outcome(errors: Sequence[str | None], outputs: Sequence[str] | None = None) -> testsets.TestSet:
     right = np.array([[float(error is None), 1.0] for error in errors])
     numbers = range(len(errors))
-    return TestSet(
+    return testsets.TestSet(
         "same",
         [f"s{number}" for number in numbers],
         [f"r{number}" for number in numbers],
@@ -175,7 +174,7 @@ def outcome(errors: Sequence[str | None], outputs: Sequence[str] | None = None) 
     )
 
 
-def arms(grid: Grid, **tests: Sequence[TestSet]) -> dict[str, list[Run]]:
+def arms(grid: Grid, **tests: Sequence[testsets.TestSet]) -> dict[str, list[Run]]:
     run = grid.cells["base"].runs[1]
     return {name: [replace(run, tests={"test": test}) for test in found] for name, found in tests.items()}
 

@@ -81,7 +81,7 @@ def test_permuted_names_keep_every_run_and_change_whose_it_is() -> None:
     assert {id(run) for cell in shuffled.cells.values() for run in cell.runs.values()} == before
     assert any(run.name != name for name, cell in shuffled.cells.items() for run in cell.runs.values())
     (claim,) = decisions.Design("as measured", (3, 5), 1, "superior").claims
-    values = {"statistics": {"confidence": 0.95, "resamples": 100, "seed": 1}}
+    values = {"data": {"b": "made-up"}, "statistics": {"confidence": 0.95, "resamples": 100, "seed": 1}}
     found = decisions.permuted([claim], world, values, 20)
     assert found["claims"][0]["verdict"] == "refuted", "with the real names the base is far better"
     assert found["refuted"] < 30
