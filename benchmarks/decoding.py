@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.sizes import transformer
 from translab.config import Decoding, Model
 from translab.decoding import translate
 from translab.exporting.folder import search
@@ -43,22 +44,7 @@ RESULTS = Path(__file__).parent / "results" / "decoding.json"
 
 def _model(width: int, feedforward: int, layers: int, types: int) -> tuple[Transformer, Model]:
     """A model with random weights that never ends by itself, and its values."""
-    values = Model(
-        body="transformer",
-        width=width,
-        feedforward=feedforward,
-        heads=4,
-        encoder_layers=layers,
-        decoder_layers=layers,
-        positions="sinusoidal",
-        normalisation="pre",
-        connection="residual",
-        attention_scale="sqrt",
-        cross_projection="separate",
-        causal=True,
-        dropout=0.1,
-        maximum_length=LENGTH,
-    )
+    values = transformer(width, feedforward, layers, dropout=0.1, maximum_length=LENGTH)
     model = Transformer(values, types, types, torch.Generator().manual_seed(1)).eval()
     with torch.no_grad():
         model.output.bias[END] = -100.0

@@ -18,7 +18,7 @@ import torch
 from tokenizers import Tokenizer, models
 from torch import Tensor, nn
 
-from translab.config import Model
+from benchmarks.sizes import transformer
 from translab.files import write_json
 from translab.freezing import freeze
 from translab.models.kernels import smoothed_cross_entropy, use_fast_matrix_products
@@ -27,22 +27,7 @@ from translab.transfer import LADDERS, Ladder, transplant
 
 ROUNDS, UPDATES = 7, 4
 SMOOTHING, CLIP, LENGTH, TOKENS, TYPES = 0.1, 1.0, 11, 700, 1000
-VALUES = Model(
-    body="transformer",
-    width=64,
-    feedforward=256,
-    heads=4,
-    encoder_layers=2,
-    decoder_layers=2,
-    positions="sinusoidal",
-    normalisation="pre",
-    connection="residual",
-    attention_scale="sqrt",
-    cross_projection="separate",
-    causal=True,
-    dropout=0.05,
-    maximum_length=128,
-)
+VALUES = transformer(64, 256, layers=2, dropout=0.05, maximum_length=128)
 SIZE = f"2+2 layers, width 64, {TOKENS} tokens, {TYPES} types, 1 thread"
 RESULTS = Path(__file__).parent / "results" / "freezing.json"
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.sizes import transformer
 from translab.config import Model
 from translab.files import write_json
 from translab.models.kernels import smoothed_cross_entropy, use_fast_matrix_products
@@ -112,22 +113,7 @@ def main() -> None:
     results = []
     for name, (width, feedforward, layers, types, tokens, threads) in SIZES.items():
         torch.set_num_threads(threads)
-        values = Model(
-            body="transformer",
-            width=width,
-            feedforward=feedforward,
-            heads=4,
-            encoder_layers=layers,
-            decoder_layers=layers,
-            positions="sinusoidal",
-            normalisation="pre",
-            connection="residual",
-            attention_scale="sqrt",
-            cross_projection="separate",
-            causal=True,
-            dropout=0.1,
-            maximum_length=128,
-        )
+        values = transformer(width, feedforward, layers, dropout=0.1, maximum_length=128)
         torch.manual_seed(1)
         batch = torch.randint(7, types, (tokens // (LENGTH - 1), LENGTH))
         sides = []

@@ -104,3 +104,13 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stand_in_project(folder)
     subprocess.run(runner("--jobs", "2"), cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with tables and nothing else: making the tables takes seconds, copying the file does not."""
+    from translab.tracking.store import open_store
+
+    root = tmp_path_factory.mktemp("store")
+    open_store(root)
+    return root / "mlflow.db"

@@ -274,7 +274,8 @@ def test_a_second_process_on_the_same_run_refuses(toys: Path, tmp_path: Path) ->
 def test_a_checkpoint_that_cannot_be_written_is_said_once_and_stops_nothing(
     tmp_path: Path, monkeypatch: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(*_: object) -> None:
+    def full(_: object, path: Path, __: object) -> None:
+        path.write_bytes(b"half a file")
         raise OSError(28, "No space left on device")
 
     with opened(tmp_path / "run", "0" * 16) as kept:
@@ -286,6 +287,7 @@ def test_a_checkpoint_that_cannot_be_written_is_said_once_and_stops_nothing(
             f"checkpoint: {tmp_path / 'run'} cannot be written ([Errno 28] No space left on device); training goes on, "
             f"but after a crash it would start from an older state."
         ]
+        assert not (tmp_path / "run" / ".part").exists()
         newest = kept.newest()
         assert newest is not None and newest.update == 3
 

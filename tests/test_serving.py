@@ -35,14 +35,6 @@ LOSSES = {"base": [0.9, 0.5], "heads-1": [0.8, 0.7]}
 START_SECONDS = 280
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store with tables and nothing else: making the tables takes seconds, copying the file does not."""
-    root = tmp_path_factory.mktemp("store")
-    open_store(root)
-    return root / "mlflow.db"
-
-
 @pytest.fixture
 def root(tmp_path: Path, empty_store: Path) -> Path:
     """A project with four models, and a store that knows none."""

@@ -37,14 +37,6 @@ SOURCE = Path(live.__file__).resolve().parents[2]
 ROOT = SOURCE.parent
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store with tables and nothing else: making the tables takes seconds, copying the file does not."""
-    root = tmp_path_factory.mktemp("store")
-    open_store(root)
-    return root / "mlflow.db"
-
-
 @pytest.fixture
 def root(tmp_path: Path, empty_store: Path) -> Path:
     """A project with finished runs and an empty store, for tests that change it."""

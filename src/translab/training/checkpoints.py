@@ -111,6 +111,7 @@ class Checkpoints:
             digest = files.sha256(temporary)[:LENGTH]
             temporary.replace(self._folder / f"{self._key}-{checkpoint.update:09d}-{digest}.safetensors")
         except (OSError, safetensors.SafetensorError) as error:
+            temporary.unlink(missing_ok=True)  # on a full disk half a file would stand in the way of the results
             if not self._warned:
                 logger.warning(
                     "checkpoint: %s cannot be written (%s); training goes on, but after a crash it would start from an older "
