@@ -197,7 +197,8 @@ def test_the_controls_of_scratch_say_what_they_changed() -> None:
 
     ablations = [
         variant("base", None, None),
-        variant("fewer-updates", "optimisation.updates", "300"),
+        variant("fewer-updates", "optimisation.updates+optimisation.validate_every", "300, 50"),
+        variant("deeper", "model.encoder_layers+optimisation.updates", "8, 300"),
         variant("with-both-tasks", "data.add_a+optimisation.updates", "true, 1100"),
         variant("with-few", "data.training_pairs+optimisation.updates", "100, 300", 100),
         variant("heads-1", "model.heads", "1"),

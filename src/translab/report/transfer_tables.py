@@ -19,6 +19,9 @@ TRAINED = {"never": "frozen", "always": "tuned", "gradually": "unfrozen graduall
 CONTROLS = {"data.add_a": "trained on A and B together", "optimisation.updates": "{} updates"}
 """Axis of a variant that stands beside scratch among the initialisations, and what it is, given its value."""
 
+HOW_OFTEN_MEASURED = "optimisation.validate_every"
+"""What such a variant may change besides, since the model is the same."""
+
 ORDER = "Ro"
 """First letters of the kinds of donors that learned nothing from A, which stand before those that did: random, one-hot."""
 
@@ -80,10 +83,12 @@ def initialisations(transfers: Sequence[Record], ablations: Sequence[Record]) ->
 
 
 def _control(record: Record) -> str | None:
-    """What a variant is that stands beside scratch; None for any other."""
+    """What a variant is that stands beside scratch; None for any other, and for another model with other updates."""
     if not record["axis"]:
         return None
     changed = dict(zip(record["axis"].split("+"), record["value"].split(", "), strict=True))
+    if not changed.keys() <= {*CONTROLS, HOW_OFTEN_MEASURED}:
+        return None
     values = {axis: f"{int(value):,}" if value.isdecimal() else value for axis, value in changed.items()}
     found = [what.format(values[axis]) for axis, what in CONTROLS.items() if axis in values]
     return f"scratch, {', '.join(found)}" if found else None
