@@ -6,6 +6,7 @@ import math
 import random
 import shutil
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,19 @@ def test_statistics_that_contradict_the_scores_are_named(data: Path) -> None:
         f"heads-1, seed 1: {path.with_name('sentences.parquet')}, test set `test`: the sentences' statistics give chrf {made}, "
         f"scores.json has 99.0; delete the folder and run `make repro`."
     )
+
+
+def test_a_measure_that_is_the_same_for_all_runs_decides_nothing(data: Path) -> None:
+    for name, seed in product(("heads-1", "heads-8"), SEEDS):
+        scored.write_run(data, name, seed, "ablate", scored.pairs(40, 1), 1.0, axis="model.heads")
+    contrast = {"heads-1": 1, "heads-8": -1}
+    level, bleu = verdicts(data, claim(contrast=contrast, metric="exact"), claim(name="bleu", contrast=contrast))
+    assert level["verdict"] == "not decidable"
+    assert level["reason"] == (
+        "`heads-1` and `heads-8` all have 0.00 exact on test set `test` with every seed, so that it tells nothing apart; "
+        "take a metric that does, or models that have learned more or less."
+    )
+    assert bleu["verdict"] != "not decidable"
 
 
 def diverge(data: Path, name: str, seed: int, step: int = 40) -> None:

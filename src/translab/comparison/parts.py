@@ -16,6 +16,7 @@ from itertools import pairwise
 from translab.comparison.evidence import Evidence
 from translab.comparison.gathering import UPDATES, Gathering
 from translab.comparison.metrics import SENSES, TRAINING
+from translab.comparison.rounding import shown
 from translab.comparison.statistics import Effect
 from translab.config import ClaimPart
 
@@ -97,7 +98,11 @@ def measure(part: ClaimPart, contrast: Mapping[str, float], gathering: Gathering
         return _updates(part, contrast, gathering, seeds, outcomes)
     pieces = gathering.evidence(part.test_set, seeds, outcomes)
     for piece in pieces:
-        if contrast.keys() <= piece.measurements.get(part.metric, {}).keys():
+        found = piece.measurements.get(part.metric, {})
+        if contrast.keys() <= found.keys():
+            # Without this, zero differences without any spread would pass for proof that nothing differs.
+            if len(scores := {score for name in contrast for score in found[name].raw}) == 1 and len(contrast) > 1:
+                return Measured(part, contrast, reason=_level(part, contrast, scores.pop()))
             return Measured(part, contrast, piece, piece.effect(contrast, part.metric))
     return Measured(part, contrast, reason=_missing(part, contrast, pieces))
 
@@ -119,6 +124,14 @@ def _missing(part: ClaimPart, contrast: Mapping[str, float], pieces: Sequence[Ev
     if lacking:
         return f"{names} {verb} no {part.metric} on test set `{part.test_set}`; compare models of one task that translate."
     return f"{names} have no {part.metric} on the same sentences of test set `{part.test_set}`; compare models of one task."
+
+
+def _level(part: ClaimPart, contrast: Mapping[str, float], score: float) -> str:
+    names = " and ".join(f"`{name}`" for name in contrast)
+    return (
+        f"{names} all have {shown(score, part.metric)} {part.metric} on test set `{part.test_set}` with every seed, so that it "
+        f"tells nothing apart; take a metric that does, or models that have learned more or less."
+    )
 
 
 def _updates(part: ClaimPart, contrast: Mapping[str, float], gathering: Gathering, seeds: int, outcomes: bool) -> Measured:
