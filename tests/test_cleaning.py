@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pairs as tables
 from translab.config import Cleaning
-from translab.corpora.cleaning import Pair, clean, simplified
+from translab.corpora import cleaning
+from translab.corpora.cleaning import Counts, simplified
+from translab.corpora.readers import Row
 
 ENGLISH_CHINESE = ("en", "zh")
 
@@ -20,11 +23,16 @@ def values(**changes: object) -> Cleaning:
     )
 
 
-def pair(source: str, target: str, split: str | None = None) -> Pair:
-    return Pair(source, target, None, None, split)
+def pair(source: str, target: str, split: str | None = None) -> Row:
+    return Row(source, target, None, None, split)
 
 
-def sides(pairs: list[Pair]) -> list[tuple[str, str]]:
+def clean(pairs: list[Row], languages: tuple[str, str], bounds: Cleaning) -> tuple[list[Row], Counts]:
+    kept, counts = cleaning.clean(tables.table(pairs).to_reader(), languages, bounds)
+    return tables.rows(kept), counts
+
+
+def sides(pairs: list[Row]) -> list[tuple[str, str]]:
     return [(kept.source, kept.target) for kept in pairs]
 
 

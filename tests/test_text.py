@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from translab.config import ConfigError
 from translab.text.batching import EndlessBatches, Examples, bucketed, collate, fitting, unbucketed
-from translab.text.bpe import END, PAD, SPECIALS, UNK, decode, describe, encode, load, train
+from translab.text.bpe import END, PAD, SPECIALS, decode, encode, load, train
 
 TEXTS = ["the dog bit the man", "the man bit the dog", "the dogs, the men; 12 o'clock!", "我打了你。", "你打了我,好吗?"] * 3
 TYPES = 60
@@ -41,30 +40,6 @@ def test_text_that_looks_like_a_special_is_text(tmp_path: object) -> None:
     tokenizer.save(path)
     for one in (tokenizer, load(path)):
         assert END not in encode(one, ["the [END] dog"])[0]
-
-
-def test_an_unseen_character_is_unknown_and_lowers_coverage() -> None:
-    tokenizer = train(TEXTS, TYPES, "x")
-    assert UNK in encode(tokenizer, ["the 鱼"])[0]
-    assert describe(tokenizer, TEXTS, ["鱼"])["coverage"] < 1
-    assert describe(tokenizer, TEXTS, ["the dog"])["coverage"] == 1
-
-
-def test_a_vocabulary_too_small_for_the_characters_is_refused() -> None:
-    with pytest.raises(ConfigError) as error:
-        train(["abc"], 8, "params.yaml: text.source_types")
-    assert str(error.value) == (
-        "params.yaml: text.source_types is 8, but the training text has 4 different characters and there are 7 special types; "
-        "give at least 11."
-    )
-
-
-def test_a_vocabulary_larger_than_the_text_allows_is_refused() -> None:
-    with pytest.raises(ConfigError) as error:
-        train(["ab ab"], 50, "params.yaml: text.source_types")
-    assert str(error.value) == (
-        "params.yaml: text.source_types is 50, but the training text has only 12 types to offer; give at most 12."
-    )
 
 
 lengths = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=60)

@@ -42,7 +42,7 @@ def test_other_target_languages_have_vocabularies_of_their_own(text: Path, tmp_p
 
 
 def test_a_joint_vocabulary_is_one_for_all_sides(text: Path, tmp_path: Path) -> None:
-    train_vocabularies(text, tmp_path / "tokenizer", Text(source_types=36, target_types=1, joint=True))
+    train_vocabularies(text, tmp_path / "tokenizer", Text(source_types=36, target_types=36, joint=True))
     hashes = {sha256(tmp_path / "tokenizer" / name) for name in ("source.json", "target-a.json", "target-b.json")}
     assert len(hashes) == 1
 

@@ -6,6 +6,7 @@ a guess. All classes are strict (`1` is not `true`, `"1e-4"` is not a number), f
 `check` turns a refusal into one readable sentence.
 """
 
+from translab.config.addresses import without_secrets
 from translab.config.checking import ConfigError, Values, check, flatten, nearest
 from translab.config.claims import Claim, ClaimPart, check_claim
 from translab.config.corpora import (
@@ -46,10 +47,12 @@ from translab.config.experiment import (
     Sweep,
     Text,
 )
-from translab.config.model import Model
+from translab.config.model import NOT_RECURRENT, RECURRENT, Model
 
 __all__ = [
     "GROUPS",
+    "NOT_RECURRENT",
+    "RECURRENT",
     "AnyCorpus",
     "AnyPart",
     "Batch",
@@ -92,4 +95,5 @@ __all__ = [
     "check_corpus",
     "flatten",
     "nearest",
+    "without_secrets",
 ]

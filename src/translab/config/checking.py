@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from translab.config.addresses import without_secrets
+
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -24,7 +26,7 @@ class ConfigError(ValueError):
 class Values(BaseModel):
     """A strict, frozen group of values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 Group = TypeVar("Group")
@@ -44,7 +46,7 @@ def check(group: type[Group], values: Any, where: str) -> Group:
     try:
         return TypeAdapter(group).validate_python(values)
     except ValidationError as error:
-        raise ConfigError(_sentence(group, error, where)) from None
+        raise ConfigError(without_secrets(_sentence(group, error, where))) from None
 
 
 def _sentence(group: Any, error: ValidationError, where: str) -> str:

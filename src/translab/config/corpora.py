@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
+from translab.config import languages
 from translab.config.checking import ConfigError, Group, NonNegativeInt, PositiveInt, Values, check
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+Language = Annotated[str, AfterValidator(languages.known)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SplitName = Annotated[str, Field(pattern=r"^(train|valid|test(-[a-z0-9]+)*)$")]
 Column = PositiveInt | Annotated[str, Field(min_length=1)]
@@ -102,6 +104,14 @@ class Download(Values):
     url: Annotated[str, Field(pattern=r"^https?://")]
     sha256: Sha256
 
+    @field_validator("url")
+    @classmethod
+    def _without_a_user(cls, url: str) -> str:
+        """An address under version control is no place for a password; `requests` reads ~/.netrc."""
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("the address holds a user or a password; leave them out, and name them for this host in ~/.netrc")
+        return url
+
 
 class UrlCorpus(Corpus):
     """Files fetched over http(s) and checked."""
@@ -160,16 +170,24 @@ CORPUS_KINDS: dict[str, type[AnyCorpus]] = {
     "files": FilesCorpus,
     "phrasebook": PhrasebookCorpus,
 }
-PART_FORMATS: dict[str, type[Part]] = {"lines": LinesPart, "tsv": TsvPart, "jsonl": JsonlPart, "parquet": ParquetPart}
+PART_FORMATS: dict[str, type[LinesPart | TablePart]] = {
+    "lines": LinesPart,
+    "tsv": TsvPart,
+    "jsonl": JsonlPart,
+    "parquet": ParquetPart,
+}
 
 
 def check_corpus(name: str, values: Mapping[str, Any]) -> AnyCorpus:
     """Build an entry of corpora.yaml, or say in one sentence what is wrong with it."""
     where = f"corpora.yaml: {name}"
     kind = _one_of(CORPUS_KINDS, values, "kind", where)
-    for number, part in enumerate(values.get("parts") or ()):
+    parts = values.get("parts")
+    for number, part in enumerate(parts if isinstance(parts, list) else ()):
         place = f"{where}.parts.{number}"
-        check(_one_of(PART_FORMATS, part, "format", place), part, place)
+        read = check(_one_of(PART_FORMATS, part, "format", place), part, place)
+        if read.source == read.target:
+            raise ConfigError(f"{place}: source and target are both {read.source!r}; give each side its own.")
     entry = check(kind, values, where)
     named = list(entry.splits) if isinstance(entry, HubCorpus) else [part.split for part in getattr(entry, "parts", ())]
     found = [split for split in named if split is not None]

@@ -10,7 +10,9 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -26,7 +28,11 @@ ALWAYS_ALLOWED = 64 * 1024**2
 """Unpacked bytes that are allowed whatever the ratio, so that tiny files of repeated lines pass."""
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz")
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)
+DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError,
+    OverflowError,
+)  # fmt: skip
+"""What the libraries raise for bytes that are not what a header says."""
 
 
 class ArchiveError(ValueError):
@@ -65,23 +71,32 @@ def opened(path: Path, member: str | None = None) -> Iterator[IO[bytes]]:
     Raises:
         ArchiveError: see the module's first lines.
     """
-    if not path.is_file():
-        raise ArchiveError(f"{path} does not exist; correct the path in corpora.yaml (relative paths start at the project).")
-    packed = path.stat().st_size
-    limit = max(ALWAYS_ALLOWED, MAXIMUM_RATIO * packed)
     name = str(path) if member is None else f"{path}: {member}"
-    with path.open("rb") as file:
+    with _file(path) as file:
+        limit = max(ALWAYS_ALLOWED, MAXIMUM_RATIO * os.fstat(file.fileno()).st_size)
         if member is not None:
-            try:
-                with _member(path, file, member) as stream:
-                    # A member that is itself compressed (`train.de.gz` in a tar) is opened too.
-                    yield io.BufferedReader(_Bounded(_unpacked(stream, member), limit, name))
-            except DAMAGED as error:
-                raise ArchiveError(f"{path} is damaged ({error}); fetch or copy it again.") from None
+            with _member(path, file, member) as stream:
+                # A member that is itself compressed (`train.de.gz` in a tar) is opened too.
+                yield io.BufferedReader(_Bounded(_unpacked(stream, member), limit, name))
         elif path.name.endswith((".gz", ".xz")):
             yield io.BufferedReader(_Bounded(_unpacked(file, path.name), limit, name))
         else:
             yield file
+
+
+def _file(path: Path) -> IO[bytes]:
+    try:
+        found = path.stat().st_mode
+        if stat.S_ISREG(found):
+            return path.open("rb")
+        reason = "it is a folder" if stat.S_ISDIR(found) else "it is a device"
+    except OSError as error:
+        reason = str(error.strerror)
+    except ValueError as error:
+        reason = str(error)  # a NUL in its name
+    raise ArchiveError(
+        f"{path} cannot be read: {reason}; correct the path in corpora.yaml (relative paths start at the project)."
+    )
 
 
 def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
@@ -94,28 +109,41 @@ def _unpacked(stream: IO[bytes], name: str) -> IO[bytes]:
 
 @contextmanager
 def _member(path: Path, file: IO[bytes], member: str) -> Iterator[IO[bytes]]:
-    if path.name.endswith(".zip"):
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-            _refuse_unsafe(path, {entry.filename: stat.S_ISLNK(entry.external_attr >> 16) for entry in entries})
-            _require(path, member, [entry.filename for entry in entries if not entry.is_dir()])
-            if archive.getinfo(member).flag_bits & 1:
-                raise ArchiveError(f"{path}: {member} is encrypted; unpack it yourself and point the entry at the text.")
-            with archive.open(member) as stream:
-                yield stream
-    elif path.name.endswith(TAR_SUFFIXES):
-        with tarfile.open(fileobj=file) as archive:
-            members = archive.getmembers()
-            _refuse_unsafe(path, {entry.name: not (entry.isfile() or entry.isdir()) for entry in members})
-            _require(path, member, [entry.name for entry in members if entry.isfile()])
-            extracted = archive.extractfile(member)
-            assert extracted is not None, "a regular file has content"
-            with extracted:
-                yield extracted
-    else:
+    if not path.name.endswith((".zip", *TAR_SUFFIXES)):
         raise ArchiveError(
             f"{path} is not an archive; allowed are .zip, {', '.join(TAR_SUFFIXES)}: drop `archive`, or rename it."
         )
+    try:
+        archive, stream = (_of_zip if path.name.endswith(".zip") else _of_tar)(path, file, member)
+    except ArchiveError:
+        raise
+    except NotImplementedError as error:
+        raise ArchiveError(f"{path}: {member} cannot be unpacked ({error}); pack it with deflate.") from None
+    except DAMAGED as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise ArchiveError(f"{path} is damaged ({reason}); fetch or copy it again.") from None
+    with archive, stream:
+        yield stream
+
+
+def _of_zip(path: Path, file: IO[bytes], member: str) -> tuple[zipfile.ZipFile, IO[bytes]]:
+    archive = zipfile.ZipFile(file)
+    entries = archive.infolist()
+    _refuse_unsafe(path, {entry.filename: stat.S_ISLNK(entry.external_attr >> 16) for entry in entries})
+    _require(path, member, [entry.filename for entry in entries if not entry.is_dir()])
+    if archive.getinfo(member).flag_bits & 1:
+        raise ArchiveError(f"{path}: {member} is encrypted; unpack it yourself and point the entry at the text.")
+    return archive, archive.open(member)
+
+
+def _of_tar(path: Path, file: IO[bytes], member: str) -> tuple[tarfile.TarFile, IO[bytes]]:
+    archive = tarfile.open(fileobj=file)  # noqa: SIM115 -- closed after its member
+    members = archive.getmembers()
+    _refuse_unsafe(path, {entry.name: not (entry.isfile() or entry.isdir()) for entry in members})
+    _require(path, member, [entry.name for entry in members if entry.isfile()])
+    stream = archive.extractfile(member)
+    assert stream is not None, "a regular file has content"
+    return archive, stream
 
 
 def _refuse_unsafe(path: Path, links: dict[str, bool]) -> None:
@@ -130,4 +158,4 @@ def _refuse_unsafe(path: Path, links: dict[str, bool]) -> None:
 def _require(path: Path, member: str, known: list[str]) -> None:
     if member not in known:
         shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
-        raise ArchiveError(f"{path} has no member {member!r}; it holds {shown}.")
+        raise ArchiveError(f"{path} has no member {member!r}; it holds {shown or 'nothing'}.")

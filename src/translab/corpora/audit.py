@@ -11,15 +11,19 @@ from __future__ import annotations
 import hashlib
 import re
 import statistics
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from translab.corpora.cleaning import PROBE, Pair
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from translab.corpora.cleaning import PROBE, texts
 from translab.corpora.intrinsic import sentence_tables
-from translab.corpora.splitting import components, normalised
+from translab.corpora.splitting import KEYS, Splits, components, keyed, normalised_column
 from translab.files import read_json, read_table
 
 SIDES = ("source", "target")
@@ -52,11 +56,17 @@ def split_files(folder: Path) -> dict[str, Path]:
     return learning | dict(sorted(tests.items())) | dict(sorted(probes.items()))
 
 
-def audit_leakage(folders: dict[str, Path]) -> list[dict[str, Any]]:
-    """Compare what models learn from with what they are tested on, in the files as written.
+def read_splits(folder: Path) -> Splits:
+    """The splits of a task, from the files as written."""
+    return {name: keyed(read_table(path, [*SIDES, "group"])) for name, path in split_files(folder).items()}
+
+
+def audit_leakage(splits: dict[str, Splits], folders: dict[str, Path]) -> list[dict[str, Any]]:
+    """Compare what models learn from with what they are tested on.
 
     Args:
-        folders: of the tasks `a` and `b`.
+        splits: of the tasks `a` and `b`, as `read_splits` gives them.
+        folders: of the tasks; the tables of intrinsic.py are read from them.
 
     Returns:
         one record for each comparison: what was compared, how many sentences on either side, and 0 crossings.
@@ -65,30 +75,30 @@ def audit_leakage(folders: dict[str, Path]) -> list[dict[str, Any]]:
         LeakageError: if a sentence crosses.
     """
     sentences = {
-        (task, name, side): {normalised(text) for text in read_table(path).column(side).to_pylist()}
-        for task, folder in folders.items()
-        for name, path in split_files(folder).items()
+        (task, name, side): pairs[KEYS[side]].unique()
+        for task, own in splits.items()
+        for name, pairs in own.items()
         for side in SIDES
     }
     languages = {task: read_json(folder / "languages.json") for task, folder in folders.items()}
     compared = []
-    for task, folder in folders.items():
+    for task, own in splits.items():
         generated = languages[task]["phrasebook"] is not None
-        for first, second in combinations(split_files(folder), 2):
+        for first, second in combinations(own, 2):
             # Published tests of one corpus may share sentences: neither is learned from.
             if generated or first in ("train", "valid"):
                 compared += [((task, first, side), (task, second, side)) for side in SIDES]
     compared += [
         (("a", first, side), ("b", second, other))
-        for first in split_files(folders["a"])
-        for second in split_files(folders["b"])
+        for first in splits["a"]
+        for second in splits["b"]
         if second != "train"
         for side in SIDES
         for other in SIDES
         if languages["a"][f"{side}_language"] == languages["b"][f"{other}_language"]
     ]
     measured = {
-        (task, f"intrinsic {path.stem}", "source"): {normalised(text) for text in read_table(path).column("source").to_pylist()}
+        (task, f"intrinsic {path.stem}", "source"): normalised_column(read_table(path)["source"]).unique()
         for task, folder in folders.items()
         for path in sentence_tables(folder)
     }
@@ -102,9 +112,10 @@ def audit_leakage(folders: dict[str, Path]) -> list[dict[str, Any]]:
     return [_compare(first, sentences[first], second, sentences[second]) for first, second in compared]
 
 
-def _compare(first: Sequence[str], here: set[str], second: Sequence[str], there: set[str]) -> dict[str, Any]:
+def _compare(first: Sequence[str], here: pa.Array, second: Sequence[str], there: pa.Array) -> dict[str, Any]:
     names = [" ".join(place) for place in (first, second)]
-    if crossing := here & there:
+    fewer, more = sorted((here, there), key=len)
+    if crossing := more.filter(pc.is_in(more, fewer)).to_pylist():
         raise LeakageError(
             f"{len(crossing):,} normalised sentences stand in {names[0]} and in {names[1]}, for example {min(crossing)!r}; "
             "nothing is written: this is a defect of src/translab/corpora (splitting.py, or phrasebook/ if it made the text)."
@@ -112,48 +123,50 @@ def _compare(first: Sequence[str], here: set[str], second: Sequence[str], there:
     return {"first": names[0], "second": names[1], "sentences": [len(here), len(there)], "crossings": 0}
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """Sizes and hashes of a task's texts, from the files as written; components, lengths and vocabulary without the probes."""
-    tables = {name: read_table(path) for name, path in split_files(folder).items()}
-    pairs = [
-        Pair(row["source"], row["target"], row["group"], row["tag"], None)
-        for name, table in tables.items()
-        if not name.startswith(PROBE)
-        for row in table.select(["source", "target", "group", "tag"]).to_pylist()
-    ]
-    weights = Counter(components(pairs))
-    sides = {"source": [pair.source for pair in pairs], "target": [pair.target for pair in pairs]}
+def describe(splits: Splits) -> dict[str, Any]:
+    """Sizes and hashes of a task's texts; components, lengths and vocabulary without the probes."""
+    text = pa.concat_tables([pairs for name, pairs in splits.items() if not name.startswith(PROBE)])
+    weights = np.bincount(components(text))
+    sides = {side: _measured(text[side]) for side in SIDES}
     return {
-        "sizes": {name: len(table) for name, table in tables.items()},
-        "sha256": {name: _content_hash(table.select(list(SIDES)).to_pydict()) for name, table in tables.items()},
-        "components": {"count": len(weights), "largest": max(weights.values())},
-        "lengths": {side: _lengths(texts) for side, texts in sides.items()},
-        "types": {side: len({word.lower() for text in texts for word in words(text)}) for side, texts in sides.items()},
+        "sizes": {name: len(pairs) for name, pairs in splits.items()},
+        "sha256": {name: _content_hash(pairs) for name, pairs in splits.items()},
+        "components": {"count": len(weights), "largest": int(weights.max())},
+        "lengths": {side: lengths for side, (lengths, _) in sides.items()},
+        "types": {side: types for side, (_, types) in sides.items()},
     }
 
 
-def _content_hash(columns: dict[str, list[str]]) -> str:
+def _content_hash(pairs: pa.Table) -> str:
     digest = hashlib.sha256()
-    for source, target in zip(*columns.values(), strict=True):
-        digest.update(f"{source}\t{target}\n".encode())
+    for sources, targets in zip(texts(pairs["source"]), texts(pairs["target"]), strict=True):
+        digest.update("".join(f"{source}\t{target}\n" for source, target in zip(sources, targets, strict=True)).encode())
     return digest.hexdigest()
 
 
-def _lengths(texts: Sequence[str]) -> dict[str, Any]:
-    return {
-        "characters": _histogram(map(len, texts), "characters"),
-        "words": _histogram((len(words(text)) for text in texts), "words"),
-    }
+def _measured(column: pa.ChunkedArray) -> tuple[dict[str, Any], int]:
+    """Histograms of the texts' lengths, and the number of different words."""
+    lengths: list[int] = []
+    types: set[str] = set()
+    for batch in texts(column):
+        for text in batch:
+            found = words(text)
+            lengths.append(len(found))
+            types.update(found)
+    characters = pc.utf8_length(column).to_numpy()
+    histograms = {"characters": _histogram(characters, "characters"), "words": _histogram(np.array(lengths), "words")}
+    return histograms, len({word.lower() for word in types})
 
 
-def _histogram(lengths: Iterable[int], unit: str) -> dict[str, Any]:
+def _histogram(values: NDArray[Any], unit: str) -> dict[str, Any]:
     """Counts of lengths: `counts[i]` texts have i × bucket up to (i + 1) × bucket − 1 units."""
-    values = list(lengths)
-    buckets = Counter(value // BUCKETS[unit] for value in values)
+    ordered = np.sort(values)
+    # One number in the middle, or two.
+    middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1].tolist()
     return {
         "bucket": BUCKETS[unit],
-        "counts": [buckets[index] for index in range(max(buckets) + 1)],
-        "mean": round(statistics.fmean(values), 3),
-        "median": statistics.median(values),
-        "maximum": max(values),
+        "counts": np.bincount(values // BUCKETS[unit]).tolist(),
+        "mean": round(int(values.sum()) / len(values), 3),
+        "median": statistics.median(middle),
+        "maximum": int(ordered[-1]),
     }

@@ -18,7 +18,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from tqdm import tqdm
 
-from translab.files import sha256
+from translab.config import without_secrets
+from translab.files import sha256, written
 
 ATTEMPTS = 5
 REDIRECTS = 5
@@ -37,7 +38,10 @@ HEADERS = {
 
 
 class DownloadError(ValueError):
-    """A file could not be fetched; the message says why and what to do."""
+    """A file could not be fetched; the message says why and what to do, and holds no secret of an address."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(without_secrets(sentence))
 
 
 class _PassingError(Exception):
@@ -56,33 +60,39 @@ def fetch(url: str, digest: str, name: str, cache: Path, pauses: Sequence[float]
 
     Raises:
         DownloadError: if the file cannot be had, or is not the declared one.
+        UnwritableError: if there is no room for it; what has come is kept.
     """
     target = cache / digest / name
     if target.is_file() and sha256(target) == digest:
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{name}.part")
-    with _locked(part.with_name(f"{name}.lock")):
-        resumed = part.exists() and part.stat().st_size > 0
-        _fetch_rest(url, part, name, pauses)
-        if resumed and sha256(part) != digest:
-            # The rest may belong to another version of the file than the beginning.
-            part.unlink()
-            _fetch_rest(url, part, name, pauses)
-        found = sha256(part)
-        if found != digest:
-            with part.open("rb") as file:
-                page = file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
-            part.unlink()
-            reason = (
-                "the server sent a web page instead of the file" if page else "the provider changed the file, or it was damaged"
-            )
-            raise DownloadError(
-                f"{url} has sha256 {found}, expected {digest}: {reason}; look at the address, and declare the new hash in "
-                "corpora.yaml if the new file is the one you want."
-            )
-        part.replace(target)
+    with written(target, target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(part.with_name(f"{name}.lock")):
+            _fetch_checked(url, digest, part, name, pauses)
+            part.replace(target)
     return target
+
+
+def _fetch_checked(url: str, digest: str, part: Path, name: str, pauses: Sequence[float]) -> None:
+    resumed = part.exists() and part.stat().st_size > 0
+    _fetch_rest(url, part, name, pauses)
+    if resumed and sha256(part) != digest:
+        # The rest may belong to another version of the file than the beginning.
+        part.unlink()
+        _fetch_rest(url, part, name, pauses)
+    found = sha256(part)
+    if found != digest:
+        with part.open("rb") as file:
+            page = file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        part.unlink()
+        reason = (
+            "the server sent a web page instead of the file" if page else "the provider changed the file, or it was damaged"
+        )
+        raise DownloadError(
+            f"{url} has sha256 {found}, expected {digest}: {reason}; look at the address, and declare the new hash in "
+            "corpora.yaml if the new file is the one you want."
+        )
 
 
 @contextmanager
@@ -99,6 +109,8 @@ def _fetch_rest(url: str, part: Path, name: str, pauses: Sequence[float]) -> Non
             return _attempt(url, part, name)
         except (_PassingError, requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             failures.append(str(error))
+        except requests.RequestException as error:
+            raise DownloadError(f"{url} could not be fetched: {error}; look at the address in corpora.yaml.") from None
         if pause is not None:
             time.sleep(pause)
     have = part.stat().st_size if part.exists() else 0

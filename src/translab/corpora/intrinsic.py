@@ -11,15 +11,15 @@ are left out, and words that training shows too seldom.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from translab.config import Cleaning
-from translab.corpora.cleaning import Pair, clean
-from translab.corpora.splitting import Splits, normalised
+from translab.corpora.cleaning import rewritten, texts
+from translab.corpora.splitting import KEYS, Splits, normalised
 from translab.files import read_table, write_table
 
 FOLDER = "intrinsic"
@@ -73,40 +73,58 @@ def write_intrinsic(folder: Path, task: str, sizes: tuple[int, int], seed: int, 
 
 
 def carry_intrinsic(
-    raw: Path, text: Path, language: str, cleaning: Cleaning, used: set[str], train: list[str]
+    raw: Path,
+    text: Path,
+    task: str,
+    simplified_chinese: bool,
+    splits: Mapping[str, Splits],
+    languages: Mapping[str, tuple[str, str]],
 ) -> dict[str, dict[str, int]] | None:
     """Carry the tables of a corpus to its text; they are not rewritten, so that places in a sentence stay what they are.
 
     Args:
         raw: folder of the corpus.
         text: folder of the text.
-        language: of the sources.
-        cleaning: rules; a sentence that they would rewrite is left out.
-        used: normalised sentences of that language in all splits of both tasks; a sentence among them is left out.
-        train: sources of training, in which the words of `classes` are counted.
+        task: the corpus's.
+        simplified_chinese: whether cleaning makes Chinese simplified; a sentence that cleaning would rewrite is left out.
+        splits: of both tasks; a sentence that stands in one is left out, and words are counted in the sources of training.
+        languages: of both tasks.
 
     Returns:
         for each table, how many rows were kept and dropped; nothing, if the corpus has no tables.
     """
     counts = {}
+    language = languages[task][0]
     for path in sorted((raw / FOLDER).glob("*.parquet")):
         table = read_table(path)
         rows: list[dict[str, Any]] = table.to_pylist()
-        kept = _frequent(rows, train) if path.stem == "classes" else _unused(rows, language, cleaning, used)
+        if path.stem == "classes":
+            kept = _frequent(rows, (source for batch in texts(splits[task]["train"]["source"]) for source in batch))
+        else:
+            clean = rewritten([row["source"] for row in rows], language, simplified_chinese)
+            used = _used({normalised(source) for source in clean}, splits, languages, language)
+            kept = [
+                row
+                for row, source in zip(rows, clean, strict=True)
+                if source == row["source"] and normalised(source) not in used
+            ]
         write_table(text / FOLDER / path.name, pa.Table.from_pylist(kept, schema=table.schema))
         counts[path.stem] = {"kept": len(kept), "dropped": len(rows) - len(kept)}
     return counts or None
 
 
-def used_sentences(splits: Mapping[str, Splits], languages: Mapping[str, tuple[str, str]], language: str) -> set[str]:
-    """The normalised sentences of a language in all splits of the tasks."""
+def _used(
+    sentences: set[str], splits: Mapping[str, Splits], languages: Mapping[str, tuple[str, str]], language: str
+) -> set[str]:
+    """Those of the normalised sentences of a language that stand in a split of a task."""
+    asked = pa.array(sorted(sentences), pa.large_string())
     return {
-        normalised(text)
+        sentence
         for task, own in splits.items()
         for pairs in own.values()
-        for pair in pairs
-        for text, spoken in zip((pair.source, pair.target), languages[task], strict=True)
+        for key, spoken in zip(KEYS.values(), languages[task], strict=True)
         if spoken == language
+        for sentence in asked.filter(pc.is_in(asked, pairs[key])).to_pylist()
     }
 
 
@@ -115,18 +133,7 @@ def sentence_tables(folder: Path) -> list[Path]:
     return [path for path in sorted((folder / FOLDER).glob("*.parquet")) if path.stem != "classes"]
 
 
-def _unused(rows: list[dict[str, Any]], language: str, cleaning: Cleaning, used: set[str]) -> list[dict[str, Any]]:
-    # As a test of its corpus, a sentence is rewritten, but not dropped for its length.
-    pairs = [Pair(row["source"], row["source"], None, None, "test") for row in rows]
-    cleaned, _ = clean(pairs, (language, language), cleaning)
-    return [
-        row
-        for row, pair in zip(rows, cleaned, strict=True)
-        if pair.source == row["source"] and normalised(row["source"]) not in used
-    ]
-
-
-def _frequent(rows: list[dict[str, str]], train: list[str]) -> list[dict[str, str]]:
+def _frequent(rows: list[dict[str, str]], train: Iterable[str]) -> list[dict[str, str]]:
     """The words that training shows often enough, of the classes that have enough of them."""
     counts = Counter(word.strip(".,?!") for sentence in train for word in sentence.split())
     classes: dict[str, list[str]] = {}

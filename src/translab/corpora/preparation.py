@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from translab.config import Cleaning, Splitting
-from translab.corpora.audit import audit_leakage, describe
-from translab.corpora.cleaning import PROBE, Counts, Pair, clean
-from translab.corpora.intrinsic import carry_intrinsic, used_sentences
-from translab.corpora.splitting import Splits, published, split, without_held_out
-from translab.files import read_json, read_table, whole, write_json, write_table
+from translab.config import Cleaning, ConfigError, Splitting
+from translab.corpora.audit import audit_leakage, describe, read_splits
+from translab.corpora.cleaning import PROBE, ROWS, Counts, clean
+from translab.corpora.intrinsic import carry_intrinsic
+from translab.corpora.splitting import Splits, keyed, published, split, without_held_out
+from translab.files import read_json, whole, write_json, write_table
 
 SCHEMA = pa.schema(
     [
@@ -49,7 +50,7 @@ def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, s
         the audit.
 
     Raises:
-        ConfigError: if a corpus is too small for the held-out sets.
+        ConfigError: if a corpus is too small for the held-out sets, or nothing is left for one of its published splits.
         LeakageError: if a sentence crosses; nothing is written then.
     """
     manifests = {task: read_json(folder / "manifest.json") for task, folder in raw.items()}
@@ -57,14 +58,16 @@ def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, s
     report: dict[str, Any] = {}
     splits: dict[str, Splits] = {}
     for task in ("b", "a"):
-        table = read_table(raw[task] / "pairs.parquet").select(list(Pair._fields))
-        pairs = [Pair(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
-        count = len(pairs)
-        pairs, rules = clean(pairs, languages[task], cleaning)
+        with pq.ParquetFile(raw[task] / "pairs.parquet") as file:
+            batches = pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(ROWS))
+            pairs, rules = clean(batches, languages[task], cleaning)
+            count = file.metadata.num_rows
+        pairs = keyed(pairs)
         if task == "a":
             pairs, dropped = without_held_out(pairs, languages["a"], splits["b"], languages["b"])
             rules["held_out_of_b"] = {"dropped": dropped}
         splits[task] = _split(pairs, manifests[task], splitting, rules)
+        del pairs  # as large as the splits
         report[task] = {
             "corpus": manifests[task]["corpus"],
             "source_language": languages[task][0],
@@ -75,13 +78,16 @@ def prepare(raw: dict[str, Path], text: Path, audit: Path, cleaning: Cleaning, s
             "kept_pairs": sum(map(len, splits[task].values())),
         }
     with whole(text / "a") as a, whole(text / "b") as b:
-        for task, folder in (("a", a), ("b", b)):
+        folders = {"a": a, "b": b}
+        intrinsic = {}
+        for task, folder in folders.items():
             _write(folder, splits[task], manifests[task])
-            report[task] |= describe(folder)
-            used = used_sentences(splits, languages, languages[task][0])
-            train = [pair.source for pair in splits[task]["train"]]
-            report[task]["intrinsic"] = carry_intrinsic(raw[task], folder, languages[task][0], cleaning, used, train)
-        comparisons = audit_leakage({"a": a, "b": b})
+            intrinsic[task] = carry_intrinsic(raw[task], folder, task, cleaning.simplified_chinese, splits, languages)
+        splits.clear()  # the audit reads what was written
+        texts = {task: read_splits(folder) for task, folder in folders.items()}
+        for task in folders:
+            report[task] |= describe(texts[task]) | {"intrinsic": intrinsic[task]}
+        comparisons = audit_leakage(texts, folders)
     for task in ("a", "b"):
         own = [record for record in comparisons if record["first"].startswith(f"{task} ")]
         report[task]["leakage"] = {"crossings": sum(record["crossings"] for record in own), "comparisons": own}
@@ -95,20 +101,30 @@ def _is_published(manifest: dict[str, Any]) -> bool:
     return set(manifest["splits"] or ()) > {"train"}
 
 
-def _split(pairs: list[Pair], manifest: dict[str, Any], splitting: Splitting, rules: Counts) -> Splits:
-    if not _is_published(manifest):
-        return split(pairs, splitting, manifest["corpus"])
+def _split(pairs: pa.Table, manifest: dict[str, Any], splitting: Splitting, rules: Counts) -> Splits:
+    if len(pairs) and not _is_published(manifest):
+        return split(pairs, splitting, f"{manifest['corpus']} ({_dropped(rules)})")
     splits, dropped = published(pairs)
     rules["valid_meets_test"] = {"dropped": dropped["valid"]}
     rules["train_meets_held_out"] = {"dropped": dropped["train"]}
+    for name in ("train", "valid", "test"):
+        if name not in splits or not len(splits[name]):
+            raise ConfigError(
+                f"{manifest['corpus']}: no pair is left for {name} ({_dropped(rules)}); change cleaning in params.yaml, or "
+                "take another corpus."
+            )
     return splits
+
+
+def _dropped(rules: Counts) -> str:
+    """What each rule dropped."""
+    counts = [f"{rule} {counted['dropped']:,}" for rule, counted in rules.items() if counted.get("dropped")]
+    return f"dropped: {', '.join(counts) or 'nothing'}"
 
 
 def _write(folder: Path, splits: Splits, manifest: dict[str, Any]) -> None:
     for name, pairs in splits.items():
-        values = dict(zip(Pair._fields, zip(*pairs, strict=True), strict=True))
-        table = pa.table([pa.array(values[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
-        write_table(_path(folder, name), table)
+        write_table(_path(folder, name), pairs.select(SCHEMA.names).cast(SCHEMA))
     described = ("corpus", "source_language", "target_language", "phrasebook")
     write_json(folder / "languages.json", {key: manifest[key] for key in described})
 

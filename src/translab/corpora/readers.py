@@ -22,6 +22,14 @@ from translab import config
 from translab.corpora.archives import opened
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NO_TEXT = {
+    b"\xff\xfe": "UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`",
+    b"\xfe\xff": "UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`",
+    b"\x1f\x8b": "compressed with gzip; give it a name that ends in .gz",
+    b"\xfd7zXZ": "compressed with xz; give it a name that ends in .xz",
+    b"PK\x03\x04": "a zip file; declare it as `archive`, and its member as the file",
+}
+"""How files begin that are not UTF-8 text, and what to do with them."""
 Locate = Callable[[str], Path]
 
 
@@ -73,7 +81,7 @@ def _opened(part: config.Part, name: str, locate: Locate) -> Any:
 def text_lines(file: IO[bytes], name: str) -> Iterator[str]:
     """The lines of a UTF-8 file without their ends."""
     for number, raw in enumerate(file, start=1):
-        line = raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw
+        line = _first(raw, name) if number == 1 else raw
         try:
             yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
         except UnicodeDecodeError as error:
@@ -81,6 +89,24 @@ def text_lines(file: IO[bytes], name: str) -> Iterator[str]:
                 f"{name} line {number}: byte 0x{line[error.start]:02x} at position {error.start + 1} is not UTF-8; "
                 "convert the file, for example with `iconv -f GB18030 -t UTF-8`."
             ) from None
+
+
+def _first(line: bytes, name: str) -> bytes:
+    """The first line without its byte-order mark, if it does not show that the file is no UTF-8 text.
+
+    UTF-16 may well be read as UTF-8, and a file whose lines end in carriage returns as one line.
+    """
+    for beginning, found in NO_TEXT.items():
+        if line.startswith(beginning):
+            raise CorpusError(f"{name} is {found}.")
+    if 4 * line.count(0) >= len(line):
+        raise CorpusError(
+            f"{name} line 1: {line.count(0)} of {len(line)} bytes are NUL, so it is UTF-16 or no text; "
+            "convert it, for example with `iconv -f UTF-16LE -t UTF-8`."
+        )
+    if not line.endswith(b"\n") and b"\r" in line.rstrip(b"\r"):
+        raise CorpusError(f"{name} is one line with carriage returns in it; end its lines in line feeds: `tr '\\r' '\\n'`.")
+    return line.removeprefix(BYTE_ORDER_MARK)
 
 
 def _aligned(part: config.LinesPart, sources: Iterator[str], targets: Iterator[str]) -> Iterator[Row]:
@@ -132,22 +158,43 @@ def _jsonl(part: config.JsonlPart, lines: Iterator[str]) -> Iterator[Row]:
             where = f"{part.file} line {number}"
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise CorpusError(f"{where} is not JSON ({error}); one object a line is needed.") from None
-            yield row_of(record, part.source, part.target, part.group, part.tag, part.split, where)
+            row = row_of(record, part.source, part.target, part.group, part.tag, part.split, where)
+            try:
+                "".join(filter(None, row[:4])).encode()  # an escape can be what UTF-8 cannot hold
+            except UnicodeEncodeError as error:
+                half = ord(error.object[error.start])
+                raise CorpusError(f"{where} has \\u{half:04x}, half of a character; correct the escape.") from None
+            yield row
 
 
 def _parquet(part: config.ParquetPart, file: IO[bytes]) -> Iterator[Row]:
     # Parquet is read from its end, so a stream that only runs forward is taken into memory.
     try:
         table = pq.ParquetFile(io.BytesIO(file.read()))
-    except pa.ArrowInvalid as error:
-        raise CorpusError(f"{part.file} is not a Parquet file ({error}).") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise CorpusError(f"{part.file} is not a Parquet file ({reason}); fetch or copy it again.") from None
     number = 0
-    for batch in table.iter_batches():
-        for record in batch.to_pylist():
+    for records in _batches(table, part.file):
+        for record in records:
             number += 1
             yield row_of(record, part.source, part.target, part.group, part.tag, part.split, f"{part.file} row {number}")
+
+
+def _batches(table: pq.ParquetFile, name: str) -> Iterator[list[Any]]:
+    batches = table.iter_batches()
+    while True:
+        try:
+            batch = next(batches, None)
+            records = None if batch is None else batch.to_pylist()
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise CorpusError(f"{name} is damaged ({reason}); fetch or copy it again.") from None
+        if records is None:
+            return
+        yield records
 
 
 def read_csv(path: Path, name: str, columns: config.Columns, split: str | None) -> Iterator[Row]:
@@ -190,6 +237,6 @@ def _field(record: Any, column: config.Column, where: str) -> str | None:
             found = ", ".join(map(str, value)) if isinstance(value, dict) else repr(value)[:60]
             raise CorpusError(f"{where} has no field {str(column)!r}; it holds {found}.")
         value = value[key]
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list, bytes)):
         raise CorpusError(f"{where}: field {str(column)!r} is not text but {type(value).__name__}.")
     return None if value is None else str(value)

@@ -13,9 +13,11 @@ checked), `files` (on this machine), `phrasebook` (generated). All give the same
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,10 @@ from translab.files import sha256, whole, write_json
 
 ROWS = 50_000
 """Rows that are held in memory at once."""
+LOOKED_AT = 1000
+"""Rows whose script is compared with the declared languages."""
+HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+WRITTEN_IN_HAN = ("zh", "ja", "ko")
 
 
 def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) -> dict[str, Any]:
@@ -50,7 +56,8 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
     match entry:
         case config.UrlCorpus():
             rows = _from_web(entry, cache / "downloads", hashes)
-            source: Any = {file: download.url for file, download in entry.downloads.items()}
+            # What a query holds may be a token; the hash says which file it is.
+            source: Any = {file: download.url.partition("?")[0] for file, download in entry.downloads.items()}
         case config.FilesCorpus():
             rows = _from_files(name, entry, hashes)
             source = sorted(_named_files(entry))
@@ -65,7 +72,7 @@ def fetch_corpus(name: str, entry: config.AnyCorpus, folder: Path, cache: Path) 
             generated = {"phrasebook": entry.task, "grammar": _grammar(entry)}
     with whole(folder) as temporary:
         temporary.mkdir()
-        counts = _write(temporary / "pairs.parquet", rows)
+        counts = _write(temporary / "pairs.parquet", _in_declared_languages(name, entry, rows))
         if not counts.total():
             raise CorpusError(f"corpora.yaml: {name} holds no sentence pair; look at its files and columns.")
         hashes["pairs.parquet"] = sha256(temporary / "pairs.parquet")
@@ -109,7 +116,7 @@ def _from_web(entry: config.UrlCorpus, cache: Path, hashes: dict[str, str]) -> I
 
 def _from_files(name: str, entry: config.FilesCorpus, hashes: dict[str, str]) -> Iterator[Row]:
     for file in sorted(_named_files(entry)):
-        if Path(file).is_file():  # a missing file is named where it is opened
+        if os.path.isfile(file):  # a missing file is named where it is opened
             hashes[file] = sha256(file)
     for file, declared in (entry.sha256 or {}).items():
         if hashes.get(file) != declared:
@@ -147,6 +154,20 @@ def _grammar(entry: config.PhrasebookCorpus) -> str:
     from translab.corpora.phrasebook import load
 
     return load(entry.task).digest
+
+
+def _in_declared_languages(name: str, entry: config.AnyCorpus, rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows, if Chinese stands on no side that is declared to be something else, and would be cut and scored as that."""
+    first = list(islice(rows, LOOKED_AT))
+    for side in ("source", "target"):
+        language = getattr(entry, f"{side}_language")
+        chinese = sum(HAN.search(getattr(row, side)) is not None for row in first)
+        if 2 * chinese > len(first) and language not in WRITTEN_IN_HAN:
+            raise CorpusError(
+                f"corpora.yaml: {name}: {side}_language is {language}, but {chinese:,} of the first {len(first):,} {side} "
+                "sentences are Chinese; exchange the columns, or declare zh."
+            )
+    return chain(first, rows)
 
 
 def _write(path: Path, rows: Iterator[Row]) -> Counter[str | None]:
