@@ -8,13 +8,14 @@ COMPILE := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PORT ?= 5000
+AUDIT := .cache/audit/bin
 
 export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export DO_NOT_TRACK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro smoke test soak lint types check recipes dashboard serve publish report bench lock clean distclean
+.PHONY: help setup repro smoke test soak lint types check recipes dashboard serve publish report audit bench lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -79,14 +80,20 @@ dashboard: $(RUN_STAMP) ## MLflow's pages on loopback (PORT=n)
 	@python -m translab.tracking dashboard --port $(PORT)
 
 serve: $(RUN_STAMP) ## the best model on loopback: POST /invocations (PORT=n)
-	@mlflow models serve --env-manager local --port $(PORT) \
-	  -m "models:/$$(python -c 'import json; print(json.load(open("data/published.json"))["model"]["model"])')@best"
+	@python -m translab.tracking serve --port $(PORT)
 
 publish: $(RUN_STAMP) ## make the MLflow store complete from the run folders
 	@python stages/publish.py
 
 report: $(RUN_STAMP) ## write tables, figures and the report from what was trained
 	@dvc repro --single-item compare
+
+audit: $(BIN)/python ## secrets in tracked files; known vulnerabilities (asks a service on the network)
+	@test -x $(AUDIT)/pip-audit || { $(BIN)/python -m venv .cache/audit && \
+	  $(AUDIT)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 detect-secrets==1.5.0; }
+	@git ls-files -z | xargs -0 $(AUDIT)/detect-secrets-hook \
+	  --exclude-secrets '^([0-9a-f]{40}|[0-9a-f]{64}|PASSWORD|admin|a secret|a-long-password|made-up-.*)$$'
+	@$(AUDIT)/pip-audit --strict --disable-pip --no-deps -r requirements.lock -r requirements-dev.lock
 
 bench: $(DEV_STAMP) ## measure speed
 	@python -m benchmarks

@@ -813,7 +813,7 @@ def test_a_server_that_refuses_a_user_is_answered_in_a_sentence_without_the_pass
         with pytest.raises(TrackingError) as error:
             publish(root, FEW, SEEDS)
     assert str(error.value) == (
-        f"The MLflow store {server.address.replace('//', '//me:***@')} cannot be opened (API request to endpoint "
+        f"The MLflow store {server.address.replace('//', '//***@')} cannot be opened (API request to endpoint "
         f"/api/2.0/mlflow/experiments/search failed with error code {status} != 200. Response body: 'no'); {remedy}"
     )
 
@@ -826,8 +826,9 @@ def test_a_store_that_can_only_be_read_is_named(
     with pytest.raises(TrackingError) as error:
         publish(root, FEW, SEEDS)
     assert str(error.value) == (
-        f"Publishing to the MLflow store {uri} failed (attempt to write a readonly database); it can only be read: get the "
-        "right to write there, or let MLFLOW_TRACKING_URI name another store (unset, it is the project's own)."
+        f"Publishing to the MLflow store {uri.partition('?')[0]}?*** failed (attempt to write a readonly database); it can "
+        "only be read: get the right to write there, or let MLFLOW_TRACKING_URI name another store (unset, it is the project's "
+        "own)."
     )
     assert capfd.readouterr().err == "", "the sentence stands alone"
 

@@ -1,4 +1,4 @@
-"""`python -m translab.tracking dashboard [--port 5000]`; `follow` is what live runs start."""
+"""`python -m translab.tracking dashboard [--port 5000]`, or `serve`; `follow` is what live runs start."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from translab.tracking.dashboard import dashboard
 from translab.tracking.follow import follow
+from translab.tracking.serving import serve
 from translab.tracking.store import TrackingError
 
 
@@ -15,8 +16,10 @@ def main() -> None:
     """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(prog="python -m translab.tracking", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("dashboard", help="open MLflow's pages on loopback and print direct links")
-    serve.add_argument("--port", type=int, default=5000)
+    pages = commands.add_parser("dashboard", help="open MLflow's pages on loopback and print direct links")
+    model = commands.add_parser("serve", help="serve the best model on loopback")
+    for server in (pages, model):
+        server.add_argument("--port", type=int, default=5000)
     carry = commands.add_parser("follow", help="carry the journals of live runs to the store (started by the runs)")
     carry.add_argument("root", type=Path)
     arguments = parser.parse_args()
@@ -24,7 +27,10 @@ def main() -> None:
         follow(arguments.root)
         return
     try:
-        dashboard(Path.cwd(), arguments.port)
+        if arguments.command == "serve":
+            serve(Path.cwd(), arguments.port)
+        else:
+            dashboard(Path.cwd(), arguments.port)
     except TrackingError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:  # the way to end it

@@ -13,14 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from translab.config import without_secrets
 from translab.tracking import views
 from translab.tracking.identity import QUESTIONS
-from translab.tracking.store import TrackingError, all_runs, database_file, is_server, open_store, shown, tracking_uri
+from translab.tracking.store import TrackingError, all_runs, database_file, is_server, open_store, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 HOST = "127.0.0.1"
+ALLOWED_HOSTS = "127.0.0.1:*,localhost:*"
+"""Names by which a request may ask for the pages. MLflow's own list holds `10.*` and `192.168.*` too: names of the web may
+begin like that, and a page under such a name that leads to loopback could read the store."""
 START_SECONDS = 120.0
 
 
@@ -56,17 +60,22 @@ def server(root: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]
             f"There is no MLflow store at {file} yet; `make repro` trains and fills it, "
             "`make publish` fills it from the run folders."
         )
-    environment = os.environ | {
+    # What a person has set for a server that others reach would open this one too.
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_SERVER_")}
+    environment = surroundings | {
+        # Not among the arguments, which every user of the machine can read: an address may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_REGISTRY_STORE_URI": uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its job runners are eight processes that nothing here uses
         "MLFLOW_LOGGING_LEVEL": "WARNING",
     }
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--registry-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     log = log_file(root)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [*command, "--host", HOST, "--port", str(port), "--workers", "1"],
+            [*command, "--allowed-hosts", ALLOWED_HOSTS],
             env=environment,
             cwd=root,
             stdin=subprocess.DEVNULL,
@@ -87,7 +96,7 @@ def links(root: Path, address: str) -> Iterator[str]:
     experiments = {found.name: found.experiment_id for found in client.search_experiments() if ": " in found.name}
     if not experiments:
         raise TrackingError(
-            f"The MLflow store {shown(tracking_uri(root))} holds no runs of translab yet; `make publish` fills it."
+            f"The MLflow store {without_secrets(tracking_uri(root))} holds no runs of translab yet; `make publish` fills it."
         )
     runs = {name: list(all_runs(client, identifier, deleted=False)) for name, identifier in experiments.items()}
     donors = {run.info.run_name: run for found in runs.values() for run in found}

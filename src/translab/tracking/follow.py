@@ -13,15 +13,17 @@ import json
 import logging
 import os
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from translab.config import without_secrets
 from translab.tracking.identity import experiment_name, parameters, run_name, sentence, tags
 from translab.tracking.live import follower_lock, live_folder, trouble_file, work_lock
 from translab.tracking.projection import curve_points
-from translab.tracking.store import experiment_id, first_line, locked, open_store, shown, tracking_uri
+from translab.tracking.store import experiment_id, first_line, locked, open_store, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -132,12 +134,12 @@ class Follower:
                         self._send(run)
                 trouble_file(self.root).unlink(missing_ok=True)
             except Exception as error:  # whatever a store can raise: the runs go on, and so does the follower
-                logger.exception("sending failed")
+                logger.error("sending failed\n%s", without_secrets(traceback.format_exc()))
                 self._client = None
                 self._retry_at = time.monotonic() + RETRY_SECONDS
                 trouble_file(self.root).write_text(
-                    f"The MLflow store {shown(tracking_uri(self.root))} takes no live values ({first_line(error)}); training "
-                    "goes on, and `publish` completes the dashboard.",
+                    f"The MLflow store {without_secrets(tracking_uri(self.root))} takes no live values ({first_line(error)}); "
+                    "training goes on, and `publish` completes the dashboard.",
                     encoding="utf-8",
                 )
 

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from translab import files, layout
 from translab.cards.card import model_card, short_card
 from translab.cards.facts import gather
+from translab.config import without_secrets
 from translab.tracking.packaging import RUN, RUN_FILES, content_hash, missing, sha256, write_model
 from translab.tracking.store import TrackingError, database_file, first_line, tracking_uri
 
@@ -167,8 +168,8 @@ def model_folder(uri: str) -> Path:
         download_artifacts(f"{uri.rstrip('/')}/{RUN}", dst_path=str(folder), tracking_uri=store, registry_uri=store)
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"{uri} cannot be fetched from the MLflow store {store} ({first_line(error)}); `make publish` registers the best "
-            f"model as models:/translab-<corpus>@{ALIAS}."
+            f"{uri} cannot be fetched from the MLflow store {without_secrets(store)} ({first_line(error)}); `make publish` "
+            f"registers the best model as models:/translab-<corpus>@{ALIAS}."
         ) from error
     found = next((path.parent for path in sorted(folder.rglob(RUN_FILES[0]))), None)
     if found is None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from translab import files, layout
+from translab.config import without_secrets
 from translab.tracking import claims, projection, views, writing
 from translab.tracking.identity import experiment_name
 from translab.tracking.live import live_folder, work_lock
@@ -34,7 +35,6 @@ from translab.tracking.store import (
     first_line,
     locked,
     open_store,
-    shown,
     tracking_uri,
 )
 from translab.tracking.views import NOTE
@@ -67,6 +67,7 @@ def publish(
         TrackingError: a run folder is missing, or the store fails.
     """
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     root = Path(root).resolve()
     grid = [(name, seed) for name in names for seed in seeds]
@@ -82,9 +83,9 @@ def publish(
                 published["model"] = publisher.publish_model(decoding)
             for name, seed in grid:
                 (live_folder(root) / f"{name}-{seed}.jsonl").unlink(missing_ok=True)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(
-            f"Publishing to the MLflow store {shown(tracking_uri(root))} failed ({first_line(error)}); "
+            f"Publishing to the MLflow store {without_secrets(tracking_uri(root))} failed ({first_line(error)}); "
             f"{advice(error, 'what was sent is kept, and `make publish` goes on from there')}."
         ) from error
     files.write_json(root / "data" / "published.json", published)

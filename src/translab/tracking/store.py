@@ -4,7 +4,7 @@
 it in `mlartifacts/`. Both addresses are absolute, because MLflow resolves relative ones against whatever folder a process
 runs in. Several processes that open a SQLite store that does not exist yet corrupt it for good, so opening holds a lock.
 
-A store's errors reach a person as one sentence, without the password that an address may hold.
+A store's errors reach a person as one sentence, without what may be secret in its address.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from translab.config import without_secrets
+from translab.files import whole
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -34,6 +37,9 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 # MLflow logs a database's errors, with a page of traceback, before it raises them.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+EMPTY_STORE = 4 * 1024**2
+"""Bytes that a SQLite store takes while its tables are made."""
 
 PAGE = 1000
 """Runs that are asked for at a time."""
@@ -60,11 +66,6 @@ def database_file(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///").removeprefix("file:").partition("?")[0])
 
 
-def shown(address: str) -> str:
-    """An address, or a text with one, without the password in it."""
-    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", address)
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path`, waiting for it if another process does; a process that dies lets go of it."""
@@ -82,6 +83,7 @@ def open_store(root: Path) -> MlflowClient:
     """
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
+    from sqlalchemy.exc import SQLAlchemyError
 
     uri = tracking_uri(root)
     file = database_file(uri)
@@ -89,20 +91,24 @@ def open_store(root: Path) -> MlflowClient:
     alone = nullcontext() if file is None or _is_read_only(file) else locked(file.with_name(file.name + ".lock"))
     try:
         with alone:
+            if file is not None and not file.exists():
+                _make(file)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         remedy = advice(
             error,
             "start its server or repair it, or unset MLFLOW_TRACKING_URI to use the project's own store, then run "
             "`make publish`: the run folders hold everything",
         )
-        raise TrackingError(f"The MLflow store {shown(uri)} cannot be opened ({first_line(error)}); {remedy}.") from error
+        raise TrackingError(
+            f"The MLflow store {without_secrets(uri)} cannot be opened ({first_line(error)}); {remedy}."
+        ) from error
     return client
 
 
 def advice(error: BaseException, otherwise: str) -> str:
-    """What a person can do about an error of the store that is about rights; `otherwise` for any other error."""
+    """What a person can do about an error of the store that is about rights or room; `otherwise` for any other error."""
     code = getattr(error, "error_code", None)
     elsewhere = "or let MLFLOW_TRACKING_URI name another store (unset, it is the project's own)"
     if code == "UNAUTHENTICATED":
@@ -111,6 +117,8 @@ def advice(error: BaseException, otherwise: str) -> str:
         return f"this user lacks the right: get it from who runs the server, {elsewhere}"
     if isinstance(error, PermissionError) or "readonly" in str(error) or "Read-only" in str(error):
         return f"it can only be read: get the right to write there, {elsewhere}"
+    if "disk is full" in str(error) or "No space left" in str(error):
+        return "make room there, and the same command goes on from what is there"
     return otherwise
 
 
@@ -150,9 +158,28 @@ def experiment_id(client: MlflowClient, name: str, root: Path) -> str:
 
 def first_line(error: BaseException) -> str:
     """What an error says, for a sentence: a database's own words, else the first line, at most 200 characters."""
-    own = getattr(error.__cause__, "orig", None) or error  # SQLAlchemy's message is about SQL
+    own = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error  # SQLAlchemy's message is about SQL
     lines = str(own).strip().splitlines() or [type(own).__name__]
-    return shown(lines[0][:200])
+    return without_secrets(lines[0])[:200]  # not the other way round: a cut address would show what stands before its @
+
+
+def _make(file: Path) -> None:
+    """Make a SQLite store, with all its tables or not at all: MLflow does not go on from some of them.
+
+    Raises:
+        TrackingError: there is no room. It is asked before, since MLflow tries again, and then tells of what was left over.
+    """
+    from mlflow.tracking import MlflowClient
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(file.parent).free
+    if free < EMPTY_STORE:
+        raise TrackingError(
+            f"The MLflow store {file} cannot be made: {free:,} bytes are free there, and a store without runs takes "
+            f"{EMPTY_STORE:,} for a moment; make room there, and run the same command again."
+        )
+    with whole(file) as temporary:
+        MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
 
 
 def _is_read_only(file: Path) -> bool:

@@ -147,9 +147,12 @@ def opened(folder: Path, key: str) -> Iterator[Checkpoints]:
 
     Raises:
         CheckpointError: if another process is training the run.
+        UnwritableError: if the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
+    with files.written(folder, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
