@@ -93,7 +93,10 @@ def test_every_claim_can_be_decided_by_the_values_that_it_names() -> None:
     ("recipe", "controls"),
     [
         ("smoke", {"untrained": "translation"}),
-        ("claims", {"untrained": "translation", "elmo-untrained": "elmo", "masked-untrained": "masked"}),
+        (
+            "claims",
+            {"untrained": "translation", "elmo-untrained": "elmo", "masked-untrained": "masked", "causal-untrained": "causal"},
+        ),
     ],
 )
 def test_a_control_has_no_updates_and_is_otherwise_what_it_is_compared_with(recipe: str, controls: dict[str, str]) -> None:
@@ -334,6 +337,7 @@ def test_surgeries_with_models_of_several_depths_are_each_tried() -> None:
 def test_only_a_transformer_receives_layers() -> None:
     values = transferring("encoder", "translation", 1, "tuned")
     values["model"]["body"] = "lstm"
+    values["variants"] = {"base": {}}
     with pytest.raises(ConfigError, match=r"^x: model\.body: only a `transformer` can receive layers, found "):
         recipes.check_values(values, "x")
 
@@ -374,7 +378,8 @@ def test_a_section_that_is_missing_or_unknown_is_named() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", "corpora.yaml", "claims.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     (tmp_path / "recipes" / "slow.yaml").write_text("# Takes its time.\noptimisation: {updates: 9900}\n")
     new_repository(tmp_path)

@@ -431,16 +431,6 @@ def test_a_fine_tuned_model_without_updates_is_what_it_was_given_and_fresh_other
     assert metrics["parameters"]["trainable"] == metrics["parameters"]["total"] - frozen
 
 
-def test_an_untrained_network_whose_loss_is_not_a_number_writes_nothing(
-    trained: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(Translation, "measure", lambda self, batch: Measure(math.inf, 0, 1))
-    with pytest.raises(TrainingError) as error:
-        trained("run", toy.run(optimisation=UNTRAINED))
-    assert str(error.value) == "training: the validation loss of a network that is not trained is inf."
-    assert not (tmp_path / "run").exists()
-
-
 def test_layers_are_released_one_after_the_other_the_uppermost_first(trained: Train) -> None:
     donor = trained("donor", toy.run(seed=3))
     folder = trained("run", toy.run(stage="finetune", transfer=transfer(3, "gradual")), donor)

@@ -172,13 +172,8 @@ def test_fresh_layers_are_not_what_the_donor_began_with() -> None:
 
 def test_without_depth_a_model_is_scratch_byte_for_byte() -> None:
     model = build()
-    received = transplant(model, "joint", 0, donated(), "donor", SAME)
+    transplant(model, "joint", 0, donated(), "donor", SAME)
     assert not differing(tensors(model), tensors(build()))
-    with pytest.raises(TransferError) as error:
-        freeze(received)
-    assert str(error.value) == (
-        "there is nothing to freeze in 0 shallow layers; give a depth of at least 1, or a surgery that trains always."
-    )
 
 
 @pytest.mark.parametrize("normalisation", ["pre", "post"])
@@ -353,10 +348,6 @@ def test_what_cannot_be_transferred_is_refused_in_a_sentence() -> None:
     )
     assert refusal(donor={"counts": torch.ones(3)}) == (
         f"runs/donor/1 has no tensor `encoder.embedding.tokens.weight`, {missing(1, 'encoder')}"
-    )
-    assert refusal(donor=donated(width=16), ladder="joint") == (
-        "runs/donor/1: tensor `encoder.embedding.tokens.weight` has shape (23, 16), the model needs (23, 8); "
-        "donor and model must agree in width, feed-forward width, cross-projection and maximum length."
     )
     assert refusal(donor=donated(positions="learned", maximum_length=9), model=build(positions="learned")) == (
         "runs/donor/1: tensor `encoder.embedding.positions.table` has shape (9, 8), the model needs (12, 8); "

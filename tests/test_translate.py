@@ -18,8 +18,10 @@ import pytest
 import torch
 
 import toy
-from translab.config import Cleaning, Run
-from translab.corpora.cleaning import Pair, clean, simplified
+from pairs import table
+from translab.config import Cleaning
+from translab.corpora.cleaning import clean, simplified
+from translab.corpora.readers import Row
 from translab.decoding import n_best, translate
 from translab.files import write_json
 from translab.inference import AMBIGUOUS, Candidate, Inference, load_inference
@@ -30,23 +32,12 @@ from translab_dvc.command import main
 
 SEARCH = {"beam": 3, "length_penalty": 1.0, "batch_tokens": 50}
 PARAMS = "decoding: {beam: 3, length_penalty: 1.0, batch_tokens: 50}\n"
-AGAIN = "get the run folder again, or train it again with `make repro`."
-
-
-def write_run(folder: Path, run: Run) -> Path:
-    """A run folder with random weights, whose output projection is sharpened so that its choices are not ties."""
-    toy.write_tokenizers(folder)
-    write_json(folder / "config.json", run.model_dump(mode="json"))
-    objective = build(run, load_vocabularies(folder), torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        objective.network.output.weight *= 4
-    write_weights(folder / "model.safetensors", objective.network.state_dict())
-    return folder
+AGAIN = "get it again, or make it again with `make repro`."
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("runs") / "base" / "1", toy.run())
+    return toy.write_run(tmp_path_factory.mktemp("runs") / "base" / "1", toy.run())
 
 
 @pytest.fixture(scope="module")
@@ -327,14 +318,15 @@ def test_help_imports_nothing_heavy(capsys: pytest.CaptureFixture[str]) -> None:
 def test_text_is_cleaned_as_the_corpus_was(inference: Inference) -> None:
     texts = ["  ba\tdo\u00a0ki ", "e\u0301 \u200bba\u202e", "ba\r\ndo\u2028ki", "\u3000ba\x00 \ufeffdo", "Ｂａ ﬁ"]
     rules = Cleaning(minimum_length=1, maximum_length=99, maximum_ratio=9.0, simplified_chinese=True)
-    expected, _ = clean([Pair(text, f"{row}", None, None, "train") for row, text in enumerate(texts)], ("en", "de"), rules)
+    pairs = table(Row(text, f"{row}", None, None, "train") for row, text in enumerate(texts))
+    expected, _ = clean(pairs.to_reader(), ("en", "de"), rules)
     found = inference.translate(texts, **SEARCH, best=1, progress=None)
-    assert [each.source for each in found] == [pair.source for pair in expected]
+    assert [each.source for each in found] == expected["source"].to_pylist()
 
 
 def test_chinese_is_made_simplified_where_the_training_text_was(tmp_path: Path) -> None:
     def read(name: str, training: str) -> str:
-        folder = write_run(tmp_path / name, toy.run(source_language="zh"))
+        folder = toy.write_run(tmp_path / name, toy.run(source_language="zh"))
         bpe.train([training], len(set(training)) + 8, "toy").save(str(folder / "source.json"))
         run = toy.run(source_language="zh")
         objective = build(run, load_vocabularies(folder), torch.Generator().manual_seed(3))
@@ -396,7 +388,7 @@ def test_a_model_that_does_not_translate_is_refused(capsys: pytest.CaptureFixtur
 
 
 def test_a_parent_translator_of_task_a_translates(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    parent = write_run(tmp_path / "parent", toy.run(stage="pretrain", task="a", name="translation", method="translation"))
+    parent = toy.write_run(tmp_path / "parent", toy.run(stage="pretrain", task="a", name="translation", method="translation"))
     assert command(capsys, parent, "ba")[0].count("\n") == 1
 
 
@@ -510,7 +502,7 @@ def test_values_of_the_search_that_are_wrong_or_missing_are_refused(capsys: pyte
 
 
 def test_a_body_without_attention_cannot_be_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    lstm = write_run(tmp_path / "lstm", toy.run(model={"body": "lstm", "encoder_layers": 1}))
+    lstm = toy.write_run(tmp_path / "lstm", toy.run(model={"body": "lstm", "encoder_layers": 1}))
     assert refused(capsys, lstm, "ba", "--explain") == (
         f"translab: {lstm} has the body `lstm`, which has no attention to show; leave --explain out, or give a model of "
         "another body."

@@ -59,6 +59,7 @@ def test_values_that_were_found_right_are_tried_again_only_when_they_or_the_sour
 ) -> None:
     tried: list[str] = []
     monkeypatch.setattr(recipes, "check_values", lambda values, where: tried.append(values["a"]))
+    monkeypatch.setattr(recipes, "check_beside", lambda values, where, root: None)
     package = tmp_path / "translab" / "config"
     package.mkdir(parents=True)
     monkeypatch.setattr(recipes.config, "__file__", str(package / "__init__.py"))
@@ -68,6 +69,10 @@ def test_values_that_were_found_right_are_tried_again_only_when_they_or_the_sour
     (package.parent / "transfer.py").write_text("edited")
     recipes.check_once({"a": "right"}, "x", tmp_path)
     assert len(tried) == 4
+    for name in ("corpora.yaml", "claims.yaml"):
+        (tmp_path / name).write_text("edited")
+        recipes.check_once({"a": "right"}, "x", tmp_path)
+    assert len(tried) == 6
 
     def refuse(values: object, where: str) -> None:
         raise recipes.ConfigError("wrong")

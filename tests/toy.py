@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import torch
 
 from translab.config import Run
 from translab.corpora.preparation import SCHEMA
 from translab.files import write_json, write_table
+from translab.pretraining import build
+from translab.runs import load_vocabularies, write_weights
 from translab.text import bpe
 
 SIDES = ("source", "target")
@@ -109,3 +112,14 @@ def run(**changes: Any) -> Run:
         else:
             about[name] = change
     return Run.model_validate({**about, "values": values})
+
+
+def write_run(folder: Path, run: Run) -> Path:
+    """A run folder with random weights, whose output projection is sharpened so that its choices are not ties."""
+    write_tokenizers(folder)
+    write_json(folder / "config.json", run.model_dump(mode="json"))
+    objective = build(run, load_vocabularies(folder), torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        objective.network.output.weight *= 4
+    write_weights(folder / "model.safetensors", objective.network.state_dict())
+    return folder

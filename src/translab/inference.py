@@ -15,19 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from translab.config import Cleaning, ConfigError, Run
-from translab.corpora.cleaning import CHINESE, Pair, clean, simplified
+from translab.config import Run
+from translab.corpora.cleaning import CHINESE, rewritten, simplified
 from translab.decoding import n_best
 from translab.models.kernels import use_fast_matrix_products
-from translab.pretraining import build
-from translab.pretraining.objective import Vocabularies
 from translab.pretraining.translation import Translation
-from translab.runs import BEST, load_run, load_weights
-from translab.text.bpe import END, START, UNK, decode, load
+from translab.runs import load_objective, load_run
+from translab.text.bpe import END, START, UNK, decode
 
 AMBIGUOUS = frozenset("乾吒徵於昇濛苧薹麽")
 """Traditional characters that simplified text has, too: OpenCC leaves each of them in some phrase."""
@@ -81,13 +78,7 @@ class Inference:
         types = objective.vocabularies.source.get_vocab()
         # Of a huge line so many characters are cleaned: a multiple of what the longest sentence of the longest types has.
         self._characters = 10 * run.values.model.maximum_length * max(map(len, types))
-        self._cleaning = Cleaning(
-            # Bounds hold for training text alone; `_cleaned` hands in tests.
-            minimum_length=1,
-            maximum_length=1,
-            maximum_ratio=1.0,
-            simplified_chinese=run.source_language == CHINESE and _is_simplified(types),
-        )
+        self._simplified = run.source_language == CHINESE and _is_simplified(types)
 
     def translate(
         self,
@@ -178,12 +169,7 @@ class Inference:
         """Each sentence as corpus preparation rewrites a test's source; an empty one where nothing is left."""
         # What JSON or the command line can smuggle in, and UTF-8 cannot hold: half a surrogate pair.
         texts = [text[: self._characters].encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in sentences]
-        # A pair needs a target, which says nothing here.
-        pairs = [Pair(text, "-", str(row), None, "test") for row, text in enumerate(texts)]
-        language = self.run.source_language
-        kept, _ = clean(pairs, (language, language), self._cleaning)
-        left = {pair.group: pair.source for pair in kept}
-        return [left.get(str(row), "") for row in range(len(texts))]
+        return rewritten(texts, self.run.source_language, self._simplified)
 
     def _notes(self, text: str, ids: Sequence[int], is_cut: bool) -> list[str]:
         """What is to be said of a sentence, of which the encoder reads these ids."""
@@ -211,35 +197,24 @@ def load_inference(folder: Path, device: str) -> Inference:
         device: `cpu`, `cuda`, or `cuda:` and a number. On a CPU the process then computes matrix products as evaluation does.
 
     Raises:
-        InferenceError: if the folder, the device or one of the files will not do, or the model does not translate.
+        InferenceError: if the folder or the device will not do, or the model does not translate.
+        RunError: if one of the files will not do.
         ConfigError: if values of config.json are wrong.
     """
     _check_device(device)
     if not (folder / "config.json").is_file():
         raise InferenceError(f"{folder} {_without_configuration(folder)}")
-    try:
-        run = load_run(folder)
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise InferenceError(f"{folder}/config.json is damaged ({error}); {_AGAIN}") from None
+    run = load_run(folder)
     if run.method not in (None, "translation"):
         raise InferenceError(
             f"{folder} holds a model of the method `{run.method}`, which does not translate; give a run of a variant, of a "
             f"fine-tuned model, or of the method `translation`."
         )
-    vocabularies = Vocabularies(_vocabulary(folder / "source.json"), _vocabulary(folder / "target.json"))
-    # Every value is overwritten by the stored weights, so the seed does not matter.
-    objective = build(run, vocabularies, torch.Generator().manual_seed(0))
+    objective = load_objective(folder, device)
     assert isinstance(objective, Translation)
-    objective.network.load_state_dict(_weights(folder, objective.network.state_dict()))
-    objective.network.to(device).eval()
     if torch.device(device).type == "cpu":
         use_fast_matrix_products()
     return Inference(run, objective, device)
-
-
-_AGAIN = "get the run folder again, or train it again with `make repro`."
 
 
 def _check_device(name: str) -> None:
@@ -258,33 +233,6 @@ def _without_configuration(folder: Path) -> str:
     if seeds:
         return f"holds the runs {', '.join(seeds)}; give one of them, such as {folder / seeds[0]}."
     return "has no config.json, so it is no run folder; give one, such as data/runs/base/1."
-
-
-def _vocabulary(path: Path) -> Tokenizer:
-    if not path.is_file():
-        raise InferenceError(f"{path} is missing; {_AGAIN}")
-    try:
-        return load(path)
-    except Exception as error:  # the library raises no class of its own
-        raise InferenceError(f"{path} is damaged ({error}); {_AGAIN}") from None
-
-
-def _weights(folder: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    path = folder / BEST
-    if not path.is_file():
-        raise InferenceError(f"{path} is missing; {_AGAIN}")
-    try:
-        found = load_weights(folder)
-    except SafetensorError as error:
-        raise InferenceError(f"{path} is damaged ({error}); {_AGAIN}") from None
-    shapes, needed = ({name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (found, wanted))
-    wrong = sorted(name for name in shapes.keys() | needed.keys() if shapes.get(name) != needed.get(name))
-    if wrong:
-        raise InferenceError(
-            f"{path} does not fit config.json and the vocabularies beside it: tensor `{wrong[0]}` has shape "
-            f"{shapes.get(wrong[0], 'none')}, and the model needs {needed.get(wrong[0], 'none')}; {_AGAIN}"
-        )
-    return found
 
 
 def _is_simplified(types: Iterable[str]) -> bool:

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 from translab.config import ConfigError, Run, RunValues, check, nearest
 from translab.entries import DATA_OF_A, PARAMS, RUN_SECTIONS, method_values, put, surgery_values, with_delta
@@ -22,12 +25,45 @@ def read_yaml(path: Path | str) -> Any:
     """Read YAML 1.2 as DVC does (`no` is text, `1e-4` is a number).
 
     Raises:
-        ConfigError: if the file is missing.
+        ConfigError: if the file is missing, is not UTF-8, or is not YAML.
     """
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"{path} does not exist; run the command from the project's folder.")
-    return YAML(typ="safe", pure=True).load(path)
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path} line {line}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8.") from None
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError as error:
+        key = error.problem.split('"')[1]
+        raise ConfigError(f"{path} line {_line(error)}: `{key}` stands twice in one place; keep one of them.") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{path} line {line} holds the character U+{error.character:04X}; take it out.") from None
+    except MarkedYAMLError as error:
+        reason = ", ".join(filter(None, (error.context, error.problem)))
+        raise ConfigError(f"{path} line {_line(error)} is not YAML: {reason}; correct it there.") from None
+
+
+def _line(error: MarkedYAMLError) -> int:
+    return int(error.problem_mark.line) + 1
+
+
+def read_values(path: Path | str) -> dict[str, Any]:
+    """Read a YAML file of values by name.
+
+    Raises:
+        ConfigError: as above, or if it holds something else.
+    """
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        found = "is empty" if values is None else f"holds a {type(values).__name__}"
+        raise ConfigError(f"{path} {found}; give its values by name, as `git show HEAD:./{Path(path).name}` does.")
+    return values
 
 
 def declared(stage: str, root: Path | str = ".", **item: Any) -> dict[str, Any]:
@@ -46,15 +82,15 @@ def declared(stage: str, root: Path | str = ".", **item: Any) -> dict[str, Any]:
         ConfigError: if the stage or a declared value does not exist.
     """
     root = Path(root)
-    stages = read_yaml(root / "dvc.yaml")["stages"]
+    stages = read_values(root / "dvc.yaml")["stages"]
     if stage not in stages:
         raise ConfigError(f"dvc.yaml: there is no stage `{stage}`; known are {', '.join(stages)}.")
-    params = read_yaml(root / PARAMS)
+    params = read_values(root / PARAMS)
     files = {PARAMS: params}
     values: dict[str, Any] = {}
     for file, path in _declared_paths(stages[stage].get("params", []), params, item):
         if file not in files:
-            files[file] = read_yaml(root / file)
+            files[file] = read_values(root / file)
         put(values, path, _get(files[file], path, file))
     return values
 

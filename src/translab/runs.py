@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from translab.config import Run, check
@@ -23,32 +24,80 @@ from translab.pretraining.objective import Objective, Vocabularies
 from translab.text import bpe
 
 BEST, LAST = "model.safetensors", "last.safetensors"
+AGAIN = "get it again, or make it again with `make repro`."
+
+Content = TypeVar("Content")
+
+
+class RunError(ValueError):
+    """A file of a run is missing, damaged, or does not fit the others; the message says which, and what to do."""
 
 
 def load_run(folder: Path) -> Run:
     """A run's configuration.
 
     Raises:
-        ConfigError: if the file's values are not a run's.
+        RunError: if the file cannot be read.
+        ConfigError: if its values are not a run's.
     """
-    return check(Run, read_json(folder / "config.json"), str(folder / "config.json"))
+    path = folder / "config.json"
+    return check(Run, _read(path, read_json), str(path))
 
 
 def load_weights(folder: Path, file: str = BEST) -> dict[str, Tensor]:
-    """A run's tensors by name."""
-    return safetensors.torch.load_file(folder / file)
+    """A run's tensors by name.
+
+    Raises:
+        RunError: if the file cannot be read.
+    """
+    return _read(folder / file, safetensors.torch.load_file)
+
+
+def load_vocabulary(path: Path) -> Tokenizer:
+    """A tokenizer.
+
+    Raises:
+        RunError: if the file cannot be read.
+    """
+    return _read(path, bpe.load)
+
+
+def _read(path: Path, reader: Callable[[Path], Content]) -> Content:
+    if not path.is_file():
+        raise RunError(f"{path} is missing; {AGAIN}")
+    try:
+        return reader(path)
+    except Exception as error:  # the tokenizers library raises no class of its own
+        raise RunError(f"{path} is damaged ({error}); {AGAIN}") from None
 
 
 def load_vocabularies(folder: Path) -> Vocabularies:
-    """A run's tokenizers."""
-    return Vocabularies(bpe.load(folder / "source.json"), bpe.load(folder / "target.json"))
+    """A run's tokenizers.
+
+    Raises:
+        RunError: if a file cannot be read.
+    """
+    return Vocabularies(load_vocabulary(folder / "source.json"), load_vocabulary(folder / "target.json"))
 
 
 def load_objective(folder: Path, device: str) -> Objective:
-    """A run's objective with its best weights, in evaluation mode."""
+    """A run's objective with its best weights, in evaluation mode.
+
+    Raises:
+        RunError: if a file cannot be read, or the weights are not those of this configuration and these vocabularies.
+        ConfigError: if the configuration is wrong.
+    """
     # Every value is overwritten by the stored weights, so the seed does not matter.
     objective = build(load_run(folder), load_vocabularies(folder), torch.Generator().manual_seed(0))
-    objective.network.load_state_dict(load_weights(folder))
+    weights, wanted = load_weights(folder), objective.network.state_dict()
+    shapes, needed = ({name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (weights, wanted))
+    wrong = sorted(name for name in shapes.keys() | needed.keys() if shapes.get(name) != needed.get(name))
+    if wrong:
+        raise RunError(
+            f"{folder / BEST} does not fit config.json and the vocabularies beside it: tensor `{wrong[0]}` has shape "
+            f"{shapes.get(wrong[0], 'none')}, and the model needs {needed.get(wrong[0], 'none')}; {AGAIN}"
+        )
+    objective.network.load_state_dict(weights)
     objective.network.to(device).eval()
     return objective
 

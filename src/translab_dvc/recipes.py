@@ -22,16 +22,18 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from translab import config
-from translab.config import ConfigError, check, nearest
+from translab.comparison.claims import read_claims
+from translab.config import ConfigError, check, check_corpus, nearest
 from translab.config.checking import Name
 from translab.entries import DATA_OF_A, METHOD_SECTIONS, PARAMS, RUN_SECTIONS, method_values, surgery_values, with_delta
 from translab.grid import grid
-from translab.params import read_yaml
+from translab.params import read_values, read_yaml
 
 RECIPES = Path("recipes")
 STAMP = Path(".cache/recipe.sha256")
 CHECKED = Path(".cache/checked.sha256")
-"""What was found right last: the values, and the source that they were checked with."""
+"""What was found right last: the values, the files beside them, and the source that they were checked with."""
+CORPORA, CLAIMS = "corpora.yaml", "claims.yaml"
 GRID_SECTIONS = ("methods", "variants", "surgeries", "sweep")
 SECTIONS: dict[str, type[config.Values]] = {
     "data": config.Data,
@@ -151,8 +153,24 @@ def _check_methods(values: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"{place}.data.add_a is true, but a method is trained on A as it is; leave it out.")
 
 
+def check_beside(values: Mapping[str, Any], where: str, root: Path) -> None:
+    """Check the entries of the corpora that the values name, and the claims, which are read only when all is trained.
+
+    Raises:
+        ConfigError: for the first that is wrong.
+    """
+    corpora = read_values(root / CORPORA)
+    for task in ("a", "b"):
+        name = values["data"][task]
+        if name not in corpora:
+            place = f"{where}: data.{task} is `{name}`"
+            raise ConfigError(f"{place}, which is no entry of {CORPORA}.{nearest(name, list(corpora))}")
+        check_corpus(name, corpora[name])
+    read_claims(read_yaml(root / CLAIMS), CLAIMS)
+
+
 def check_once(values: Mapping[str, Any], where: str, root: Path) -> None:
-    """Check all of `params.yaml`, unless the same values were found right before, by the same source.
+    """Check all of `params.yaml` and what stands beside it, unless the same was found right before, by the same source.
 
     To try methods and transfers takes PyTorch, whose import takes longer than all the rest of a call with nothing to do.
 
@@ -160,12 +178,14 @@ def check_once(values: Mapping[str, Any], where: str, root: Path) -> None:
         ConfigError: for the first value that is wrong.
     """
     packages = (Path(config.__file__).parents[1], Path(__file__).parent)
-    source = [file.read_bytes() for package in packages for file in sorted(package.rglob("*.py"))]
-    digest = _digest(b"\n".join([json.dumps(values).encode(), *source]))
+    files = [file for package in packages for file in sorted(package.rglob("*.py"))]
+    files += [path for name in (CORPORA, CLAIMS) if (path := root / name).is_file()]
+    digest = _digest(b"\n".join([json.dumps(values).encode(), *(file.read_bytes() for file in files)]))
     stamp = root / CHECKED
     if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
     check_values(values, where)
+    check_beside(values, where, root)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(digest, encoding="utf-8")
 
@@ -231,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             apply(options.name, root)
             print(f"{PARAMS} holds the recipe `{options.name}` now (`git diff {PARAMS}`); `git checkout {PARAMS}` goes back.")
         elif options.command == "check":
-            check_once(read_yaml(root / PARAMS), PARAMS, root)
+            check_once(read_values(root / PARAMS), PARAMS, root)
         else:
             for name in names(root):
                 print(f"{name:20} {_headline(root / RECIPES / f'{name}.yaml')}")

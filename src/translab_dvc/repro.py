@@ -25,7 +25,7 @@ import psutil
 
 from translab.config import ConfigError
 from translab.entries import PARAMS
-from translab.params import read_yaml
+from translab.params import read_values
 from translab_dvc import forks, instance, pipeline, plan
 from translab_dvc.progress import DURATIONS, Progress, clock, instances
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def default_jobs() -> int:
     """As many runs as the machine has cores (and free GiB of memory) for; one on an accelerator, which they would share."""
-    machine = read_yaml(PARAMS)["machine"]
+    machine = read_values(PARAMS)["machine"]
     if machine["accelerator"] != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -95,7 +95,7 @@ def _reproduce(jobs: int, *, keep_going: bool, dry_run: bool) -> int:
         print(remark)
     up_to_date = len(found.needs) - len(needs)
     print(f"{instances(len(needs))} to run, {up_to_date} up to date; {jobs} at a time, output in {LOGS}/.", flush=True)
-    server = forks.server_for(needs, read_yaml(PARAMS)["machine"]["accelerator"], LOGS / "libraries.log")
+    server = forks.server_for(needs, read_values(PARAMS)["machine"]["accelerator"], LOGS / "libraries.log")
     runner = Runner(queue, progress, jobs, keep_going, server)
     try:
         failed = runner.run()

@@ -32,8 +32,8 @@ def _bounds(found: Effect, metric: str, confidence: float) -> list[float | None]
 def comparable(grid: Grid, names: Sequence[str]) -> list[str]:
     """The models whose difference from the base is what they are named after.
 
-    On fewer pairs than the base, the pairs would be what is compared; a fine-tuned model of another shape would be compared for
-    its shape.
+    On fewer pairs than the base, the pairs would be what is compared; a fine-tuned model of another shape, or trained
+    otherwise, would be compared for that.
     """
     pairs = {
         name: cell.first.config["values"]["data"]["training_pairs"]
@@ -48,11 +48,12 @@ def comparable(grid: Grid, names: Sequence[str]) -> list[str]:
 
 
 def like_base(grid: Grid, cell: Cell) -> bool:
-    """Whether a model has the base's shape: the same values of the section `model`."""
+    """Whether a model has the base's shape and training: the same values of the sections `model` and `optimisation`."""
     base = grid.cells[BASE].first
     if base is None or cell.first is None:
         return False
-    return bool(cell.first.config["values"]["model"] == base.config["values"]["model"])
+    ours, theirs = cell.first.config["values"], base.config["values"]
+    return all(ours[section] == theirs[section] for section in ("model", "optimisation"))
 
 
 def differences(

@@ -27,10 +27,19 @@ class Cleaning(Values):
 
     minimum_length: PositiveInt = Field(description="characters a side must have")
     maximum_length: PositiveInt = Field(description="characters a side may have")
-    maximum_ratio: PositiveFloat = Field(
+    maximum_ratio: Annotated[float, Field(ge=1)] = Field(
         description="longest side over shortest side in units of the corpus's median ratio; 1 is the median"
     )
     simplified_chinese: bool = Field(description="convert traditional Chinese to simplified (OpenCC t2s)")
+
+    @model_validator(mode="after")
+    def _some_length_is_allowed(self) -> Cleaning:
+        if self.minimum_length > self.maximum_length:
+            raise ValueError(
+                f"minimum_length {self.minimum_length} is more than maximum_length {self.maximum_length}, so that no sentence "
+                f"is left; lower one or raise the other"
+            )
+        return self
 
 
 class Splitting(Values):
@@ -46,7 +55,16 @@ class Text(Values):
 
     source_types: PositiveInt = Field(description="size of the source vocabulary, specials included")
     target_types: PositiveInt = Field(description="size of the target vocabulary, specials included")
-    joint: bool = Field(description="one vocabulary (of `source_types`) for both sides")
+    joint: bool = Field(description="one vocabulary for both sides; the two sizes are then equal")
+
+    @model_validator(mode="after")
+    def _one_vocabulary_has_one_size(self) -> Text:
+        if self.joint and self.source_types != self.target_types:
+            raise ValueError(
+                f"joint is true, but source_types is {self.source_types} and target_types {self.target_types}; one vocabulary "
+                f"has one size, so give both the same"
+            )
+        return self
 
 
 class Batch(Values):
@@ -157,6 +175,8 @@ class Surgery(Values):
     """Only where a surgery is measured at another amount of training text."""
     model: dict[str, Any] | None = None
     """Only where the model differs from the base in some values of that section, such as its depth."""
+    optimisation: dict[str, Any] | None = None
+    """Only where such a model has to be trained otherwise: a deeper one at a lower learning rate, for longer."""
 
 
 class Points(Values):

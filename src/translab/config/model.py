@@ -16,6 +16,11 @@ TRANSFORMER_ALONE: dict[str, str | bool] = {
 }
 """Values of the model that only the body `transformer` can change, and what they are for the others."""
 
+RECURRENT = ("lstm-attention", "lstm", "rnn")
+"""Bodies that know order by reading."""
+NOT_RECURRENT = ("feedforward", "heads", "positions", "normalisation")
+"""Values of the model that these bodies do not read."""
+
 
 class Model(Values):
     """The encoder–decoder model."""

@@ -17,9 +17,8 @@ from translab.files import read_json, read_table, write_json
 from translab.freezing import GradualUnfreezing, fingerprints, freeze, stop_dropout
 from translab.pretraining import build
 from translab.pretraining.objective import Objective, Vocabularies
-from translab.runs import BEST, load_vocabularies, load_weights
+from translab.runs import BEST, load_vocabularies, load_vocabulary, load_weights
 from translab.seeds import drawn
-from translab.text import bpe
 from translab.text.batching import fitting
 from translab.training.checkpoints import key, opened
 from translab.training.fit import TrainingError, fit
@@ -62,12 +61,18 @@ def train(
         log: called once a validation with the step and its measures.
 
     Raises:
-        TrainingError: if there is no text to train on, the loss of a network that is not trained is not a number, or a frozen
-            tensor moved.
+        RunError: if a vocabulary or a file of the donor cannot be read.
+        TrainingError: if there is no GPU where one is asked for, there is no text to train on, the loss of a network that is
+            not trained is not a number, or a frozen tensor moved.
         TransferError: if the donor does not fit.
         CheckpointError: if another process is training the same run.
     """
-    vocabularies = Vocabularies(bpe.load(tokenizers[0]), bpe.load(tokenizers[1]))
+    if run.values.machine.accelerator == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            "params.yaml: machine.accelerator is cuda, but PyTorch finds no GPU here; take cpu, or a build of PyTorch for your "
+            "GPU (`make setup TORCH=...`)."
+        )
+    vocabularies = Vocabularies(load_vocabulary(tokenizers[0]), load_vocabulary(tokenizers[1]))
     randomness = run.values.randomness
     first_values = drawn(run.seed, randomness.initialisation, "transfer" if run.transfer else "initialisation")
     objective = build(run, vocabularies, torch.Generator().manual_seed(first_values))
@@ -81,7 +86,8 @@ def train(
     train_pairs = _training_pairs(run, text, added)
     limit = run.values.model.maximum_length
     training, too_long = fitting(objective.examples(*train_pairs), limit)
-    validation, _ = fitting(objective.examples(*valid_pairs), limit)
+    held_out = objective.examples(*valid_pairs)
+    validation, _ = fitting(held_out, limit)
     if not len(training) or not len(validation):
         raise TrainingError(
             f"{text}: {len(training)} training and {len(validation)} validation pairs fit model.maximum_length {limit}; "
@@ -94,7 +100,8 @@ def train(
     start = time.perf_counter()
     objective.count(training)
     counting = time.perf_counter() - start
-    rows = range(0, len(valid_pairs[0]), max(1, len(valid_pairs[0]) // SAMPLES))[:SAMPLES]
+    spread = range(0, len(held_out), max(1, len(held_out) // SAMPLES))[:SAMPLES]
+    rows = [row for row in spread if len(fitting(held_out.take([row]), limit)[0])]
     with opened(checkpoints, key(run.model_dump(mode="json"), _inputs(run, text, added, tokenizers, donor))) as kept:
         result = fit(
             objective,
