@@ -39,7 +39,8 @@ from translab.text.batching import Examples, bucketed, unbucketed
 # ---- cleaning -----------------------------------------------------------------------------------------------------------
 
 SPLITS = st.sampled_from([None, "train", "valid", "test", "probe-end"])
-ANY_ROWS = st.lists(st.builds(Row, st.text(max_size=9), st.text(max_size=9), st.none(), st.none(), SPLITS), max_size=15)
+SIDES = st.text(max_size=9) | st.text("ab\u200b ", max_size=4)
+ANY_ROWS = st.lists(st.builds(Row, SIDES, SIDES, st.none(), st.none(), SPLITS), min_size=4, max_size=20)
 
 
 @given(ANY_ROWS, st.integers(1, 3), st.integers(3, 9), st.floats(1, 5))
@@ -145,11 +146,22 @@ def test_a_member_that_lies_before_its_archive_is_damage(tmp_path: Path) -> None
         pass
 
 
+def test_a_member_without_a_name_is_no_member(tmp_path: Path) -> None:
+    content = bytearray(FILES["a.zip"])
+    directory = content.index(b"PK\x01\x02")
+    content[directory + 28 : directory + 30] = bytes(2)  # length of its name
+    content[directory + 32 : directory + 34] = (5).to_bytes(2, "little")  # length of a comment, which the name becomes
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ArchiveError) as error, opened(tmp_path / "a.zip", "a.tsv"):
+        pass
+    assert str(error.value) == f"{tmp_path / 'a.zip'} has no member 'a.tsv'; it holds nothing."
+
+
 # ---- splitting ----------------------------------------------------------------------------------------------------------
 
 SENTENCES = st.sampled_from(["go", "Go!", "ｇｏ", "stop", "Stop.", "?!", "…", *"abcdefghijk"])
 NAMED = st.sampled_from(["train", "valid", "test", "test-2017", "probe-end"])
-PUBLISHED = st.lists(st.builds(Row, SENTENCES, SENTENCES, st.none(), st.none(), NAMED), min_size=1, max_size=30)
+PUBLISHED = st.lists(st.builds(Row, SENTENCES, SENTENCES, st.none(), st.none(), NAMED), min_size=9, max_size=30)
 
 
 @given(PUBLISHED)

@@ -130,7 +130,7 @@ def _of_zip(path: Path, file: IO[bytes], member: str) -> tuple[zipfile.ZipFile, 
     archive = zipfile.ZipFile(file)
     entries = archive.infolist()
     _refuse_unsafe(path, {entry.filename: stat.S_ISLNK(entry.external_attr >> 16) for entry in entries})
-    _require(path, member, [entry.filename for entry in entries if not entry.is_dir()])
+    _require(path, member, [entry.filename for entry in entries if not entry.filename.endswith("/")])
     if archive.getinfo(member).flag_bits & 1:
         raise ArchiveError(f"{path}: {member} is encrypted; unpack it yourself and point the entry at the text.")
     return archive, archive.open(member)

@@ -2,8 +2,8 @@
 
 Two pairs are neighbours if their sources, or their targets, are equal after normalisation (case, compatibility forms,
 punctuation and white space do not count), or if their corpus gives them the same group. The connected components of this graph
-are dealt out whole: test first, then validation, and training gets the rest. A split by line would leak
-instead: where "Run!" has four translations, three of them stand in training when the fourth is tested.
+are dealt out whole: test first, then validation, and training gets the rest. A split by line would leak instead: where "Run!"
+has four translations, three of them stand in training when the fourth is tested.
 
 Components are walked in the order of a hash of the seed and of a component's own text, so each has the same chance per seed,
 and one more pair elsewhere does not reshuffle the others. A component larger than what a set still needs is passed over, so
