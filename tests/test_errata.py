@@ -11,10 +11,11 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 from torch.nn import functional as F
 
+import pairs
 from toy import VALUES
 from translab.config import Model, Splitting
-from translab.corpora.cleaning import Pair
-from translab.corpora.splitting import split
+from translab.corpora.readers import Row
+from translab.corpora.splitting import keyed, split
 from translab.models.attention import SelfAttention
 from translab.models.initialisation import initialise
 from translab.report.errata import ERRATA, Erratum
@@ -62,12 +63,12 @@ def test_the_bleu_of_a_corpus_is_not_the_mean_over_sentences() -> None:
 
 def test_a_random_split_of_lines_leaks() -> None:
     chance = random.Random(1)
-    lines = [Pair(f"source {chance.randrange(700)}", f"target {number}", None, None, None) for number in range(1000)]
+    lines = [Row(f"source {chance.randrange(700)}", f"target {number}", None, None, None) for number in range(1000)]
     shuffled = chance.sample(lines, len(lines))
     assert len(_shared(shuffled[100:], shuffled[:100])) > 50
-    by_component = split(lines, Splitting(valid=50, test=100, seed=1), "lines")
-    assert _shared(by_component["train"], by_component["test"]) == set()
+    by_component = split(keyed(pairs.table(lines)), Splitting(valid=50, test=100, seed=1), "lines")
+    assert _shared(pairs.rows(by_component["train"]), pairs.rows(by_component["test"])) == set()
 
 
-def _shared(some: list[Pair], others: list[Pair]) -> set[str]:
+def _shared(some: list[Row], others: list[Row]) -> set[str]:
     return {pair.source for pair in some} & {pair.source for pair in others}
