@@ -11,19 +11,20 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+import pairs
 from small_phrasebook import ALL_SMALL_PAIRS, write
-from translab.config import Cleaning
-from translab.corpora.audit import LeakageError, audit_leakage
+from translab.corpora.audit import LeakageError, audit_leakage, read_splits
 from translab.corpora.intrinsic import CLASSES, SENSES, carry_intrinsic
 from translab.corpora.phrasebook import Phrasebook, load
 from translab.corpora.phrasebook.conditional import Condition, Conditional
 from translab.corpora.phrasebook.derivations import senses, written_forms
 from translab.corpora.phrasebook.senses import Occurrence, occurrences
 from translab.corpora.phrasebook.topics import Labelled, topic_sentences, word_classes
-from translab.corpora.splitting import normalised
+from translab.corpora.readers import Row
+from translab.corpora.splitting import Splits, keyed, normalised
 from translab.files import read_table, write_json, write_table
 
-CLEANING = Cleaning(minimum_length=1, maximum_length=200, maximum_ratio=9.0, simplified_chinese=True)
+LANGUAGES = {"a": ("en", "zh"), "b": ("en", "zh")}
 GRAMMATICAL = {
     "Pronoun", "Anaphor", "Name", "Number", "Teen", "Tens", "Ordinal", "Hour", "Month", "Weekday", "Time", "Frequency",
     "Degree", "Modal",
@@ -191,31 +192,42 @@ def raw_tables(folder: Path, sources: list[str]) -> Path:
     return folder
 
 
+def in_splits(**sources: list[str]) -> Splits:
+    """Splits of a task with these sources."""
+    return {
+        name: keyed(pairs.table(Row(source, f"{number}", None, None, None) for number, source in enumerate(found)))
+        for name, found in sources.items()
+    }
+
+
 def test_tables_are_carried_without_what_is_used_what_cleaning_changes_and_what_is_rare(tmp_path: Path) -> None:
     raw = raw_tables(tmp_path / "raw", ["The bat broke.", "The bat  fell.", "The bat flew."])
     train = [" ".join(f"word{n}" for n in range(12) if n != 6) + "."] * 5 + ["Word6."] * 9
-    counts = carry_intrinsic(raw, tmp_path / "text", "en", CLEANING, {normalised("the bat flew")}, train)
+    splits = {"a": in_splits(train=train, test=["the bat flew"]), "b": in_splits(train=[])}
+    counts = carry_intrinsic(raw, tmp_path / "text", "a", True, splits, LANGUAGES)
     assert counts == {"classes": {"kept": 6, "dropped": 6}, "senses": {"kept": 1, "dropped": 2}}
     assert read_table(tmp_path / "text/intrinsic/senses.parquet").column("source").to_pylist() == ["The bat broke."]
     assert read_table(tmp_path / "text/intrinsic/classes.parquet").column("word").to_pylist() == [f"word{n}" for n in range(6)]
 
 
 def test_a_corpus_without_tables_gives_a_text_without(tmp_path: Path) -> None:
-    assert carry_intrinsic(tmp_path, tmp_path / "text", "en", CLEANING, set(), []) is None
+    splits = {"a": in_splits(train=[]), "b": in_splits(train=[])}
+    assert carry_intrinsic(tmp_path, tmp_path / "text", "a", True, splits, LANGUAGES) is None
     assert not (tmp_path / "text").exists()
 
 
 def test_a_table_that_shares_a_sentence_with_a_split_of_either_task_fails_the_audit(tmp_path: Path) -> None:
     for task in ("a", "b"):
         for number, split in enumerate(("train", "valid", "tests/test")):
-            pair = {"source": [f"{task} sentence {number}."], "target": [f"{task}句子{number}"]}
+            pair = {"source": [f"{task} sentence {number}."], "target": [f"{task}句子{number}"], "group": [f"{number}"]}
             write_table(tmp_path / task / f"{split}.parquet", pa.table(pair))
         languages = {"source_language": "en", "target_language": "zh", "phrasebook": "everyday"}
         write_json(tmp_path / task / "languages.json", languages)
     folders = {task: tmp_path / task for task in ("a", "b")}
     raw_tables(folders["a"], ["The bat broke."])
-    compared = audit_leakage(folders)
+    splits = {task: read_splits(folder) for task, folder in folders.items()}
+    compared = audit_leakage(splits, folders)
     assert sum(record["first"] == "a intrinsic senses source" for record in compared) == 6
     raw_tables(folders["a"], ["B sentence 0!"])
     with pytest.raises(LeakageError, match="stand in a intrinsic senses source and in b train source"):
-        audit_leakage(folders)
+        audit_leakage(splits, folders)

@@ -26,7 +26,18 @@ from tokenizers import Tokenizer
 
 import pairs as tables
 import toy
-from translab.config import Cleaning, ConfigError, Model, Optimisation, RunValues, Splitting, Text, check, check_corpus
+from translab.config import (
+    Cleaning,
+    ConfigError,
+    Model,
+    Optimisation,
+    ParquetPart,
+    RunValues,
+    Splitting,
+    Text,
+    check,
+    check_corpus,
+)
 from translab.corpora.archives import ArchiveError, opened
 from translab.corpora.cleaning import clean, rewritten, simplified
 from translab.corpora.readers import CorpusError, Row, read_part
@@ -155,6 +166,15 @@ def test_a_member_without_a_name_is_no_member(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError) as error, opened(tmp_path / "a.zip", "a.tsv"):
         pass
     assert str(error.value) == f"{tmp_path / 'a.zip'} has no member 'a.tsv'; it holds nothing."
+
+
+def test_a_parquet_file_whose_columns_have_no_readable_names_is_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"sentence": ["a"]}), buffer)
+    (tmp_path / "a.parquet").write_bytes(buffer.getvalue().replace(b"sentence", b"sen\x93ence"))
+    part = ParquetPart(format="parquet", file="a.parquet", source="sentence", target="sentence")
+    with pytest.raises(CorpusError, match=r"^a\.parquet is not a Parquet file \(.*0x93.*\); fetch or copy it again\.$"):
+        list(read_part(part, lambda file: tmp_path / file))
 
 
 # ---- splitting ----------------------------------------------------------------------------------------------------------

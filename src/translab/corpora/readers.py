@@ -173,7 +173,7 @@ def _parquet(part: config.ParquetPart, file: IO[bytes]) -> Iterator[Row]:
     # Parquet is read from its end, so a stream that only runs forward is taken into memory.
     try:
         table = pq.ParquetFile(io.BytesIO(file.read()))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise CorpusError(f"{part.file} is not a Parquet file ({reason}); fetch or copy it again.") from None
     number = 0

@@ -6,6 +6,7 @@ this one answers to loopback's own names alone.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,20 +38,22 @@ def serve(root: Path, port: int) -> None:
         )
     import mlflow
     import uvicorn
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     store, address = tracking_uri(root), f"models:/{best['model']}@{ALIAS}"
     open_store(root)
-    mlflow.set_tracking_uri(store)
-    mlflow.set_registry_uri(store)
-    try:
-        model = mlflow.pyfunc.load_model(address)
-    except (MlflowException, OSError) as error:
-        raise TrackingError(
-            f"{address} cannot be loaded from the MLflow store {without_secrets(store)} ({first_line(error)}); `make publish` "
-            "registers it."
-        ) from error
-    uvicorn.run(application(model), host=HOST, port=port, log_level="warning")
+    with tempfile.TemporaryDirectory(prefix="translab-model-") as folder:
+        try:
+            model = mlflow.pyfunc.load_model(
+                download_artifacts(address, dst_path=folder, tracking_uri=store, registry_uri=store)
+            )
+        except (MlflowException, OSError) as error:
+            raise TrackingError(
+                f"{address} cannot be loaded from the MLflow store {without_secrets(store)} ({first_line(error)}); "
+                "`make publish` registers it."
+            ) from error
+        uvicorn.run(application(model), host=HOST, port=port, log_level="warning")
 
 
 def application(model: PyFuncModel) -> FastAPI:
