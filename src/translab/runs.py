@@ -89,17 +89,24 @@ def load_objective(folder: Path, device: str) -> Objective:
     """
     # Every value is overwritten by the stored weights, so the seed does not matter.
     objective = build(load_run(folder), load_vocabularies(folder), torch.Generator().manual_seed(0))
-    weights, wanted = load_weights(folder), objective.network.state_dict()
-    shapes, needed = ({name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (weights, wanted))
-    wrong = sorted(name for name in shapes.keys() | needed.keys() if shapes.get(name) != needed.get(name))
-    if wrong:
+    weights = load_weights(folder)
+    try:
+        objective.network.load_state_dict(weights)
+    except RuntimeError as error:  # what does not fit is told over many lines
         raise RunError(
-            f"{folder / BEST} does not fit config.json and the vocabularies beside it: tensor `{wrong[0]}` has shape "
-            f"{shapes.get(wrong[0], 'none')}, and the model needs {needed.get(wrong[0], 'none')}; {AGAIN}"
-        )
-    objective.network.load_state_dict(weights)
+            f"{folder / BEST} does not fit config.json and the vocabularies beside it: {_misfit(objective, weights)}; {AGAIN}"
+        ) from error
     objective.network.to(device).eval()
     return objective
+
+
+def _misfit(objective: Objective, weights: Mapping[str, Tensor]) -> str:
+    """The first tensor that is not what a network needs."""
+    shapes, needed = (
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (weights, objective.network.state_dict())
+    )
+    wrong = min(name for name in shapes.keys() | needed.keys() if shapes.get(name) != needed.get(name))
+    return f"tensor `{wrong}` has shape {shapes.get(wrong, 'none')}, and the model needs {needed.get(wrong, 'none')}"
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
