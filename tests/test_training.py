@@ -292,6 +292,15 @@ def test_fresh_layers_above_transferred_ones_are_drawn_by_the_seed_of_initialisa
     assert one == fixed != other
 
 
+def test_an_ngram_model_is_loaded_with_tables_as_large_as_it_counted(trained: Train) -> None:
+    about = {"name": "ngram", "stage": "pretrain", "task": "a", "method": "ngram", "optimisation": UNTRAINED}
+    written = trained("ngram", toy.run(method_values={"order": 2, "side": "source"}, **about))
+    loaded = load_objective(written, "cpu").network.state_dict()
+    stored = load_weights(written)
+    assert loaded.keys() == stored.keys() and all(loaded[name].equal(stored[name]) for name in stored)
+    assert any(tensor.numel() for tensor in stored.values())
+
+
 def test_padding_is_counted_over_the_batches_of_the_training(trained: Train, folder: Path) -> None:
     shares = {}
     for bucketing in (True, False):
