@@ -100,7 +100,7 @@ def test_the_libraries_are_there_and_the_source_is_read_anew(
     (tmp_path / "x.py").write_text(
         "import sys; print('colorsys' in sys.modules, 'translab' in sys.modules); import own; own.say()"
     )
-    for word in ("first", "other"):
+    for word in ("first", "another"):  # of another length, by which Python tells sources of one second apart
         (tmp_path / "own.py").write_text(f"def say(): print('{word * 20}')")
         assert server.run("python x.py", str(tmp_path), dict(os.environ)) == 0
         assert capfd.readouterr().out == f"True False\n{word * 20}\n"
